@@ -1,0 +1,91 @@
+"""The seams: what each part expects of the others. Protocols of one or two methods; knows only records.
+
+Every method takes and returns whole batches, in order. A fault in one item is data (a Completion with an error, an
+UNDECIDED judgement); an exception means that the batch could not be done at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image as Picture
+
+from gadfly.records import Chat, Completion, Image, Judgement, Probe, Question, Sampling
+
+
+class ImageSource(Protocol):
+    """The user's images, in a fixed order."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Image]: ...
+    def open(self, image: Image) -> Picture:
+        """The decoded picture: RGB, EXIF rotation applied."""
+        ...
+
+
+class ChatModel(Protocol):
+    """A thing that completes chats. Knows nothing about roles."""
+
+    @property
+    def name(self) -> str:
+        """The name it is recorded under."""
+        ...
+
+    def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]: ...
+
+
+class Questioner(Protocol):
+    """Asks. Used by sweeps; in training the questions come from the trainer's own rollouts."""
+
+    def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
+        """One question an image, in order. The same seed gives the same questions."""
+        ...
+
+
+class Target(Protocol):
+    """Answers; never changed by a run."""
+
+    def answer(self, questions: Sequence[Question]) -> list[Completion]: ...
+
+
+class Verifier(Protocol):
+    """Judges first the question (valid or not), then the answer (right or wrong)."""
+
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]: ...
+
+
+class Embedder(Protocol):
+    """Places texts in a space of meaning."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape N_D."""
+        ...
+
+
+class Reward(Protocol):
+    """Turns judged questions into one scalar each, and remembers what it needs to know novelty."""
+
+    def score(
+        self, questions: Sequence[Question], judgements: Sequence[Judgement]
+    ) -> list[tuple[float | None, Mapping[str, float | None]]]:
+        """(reward, terms) of each probe. Scoring does not change the history; `remember` does."""
+        ...
+
+    def remember(self, questions: Sequence[str]) -> None:
+        """Append valid questions, oldest first, to the history that novelty is scored against."""
+        ...
+
+
+class ProbeStore(Protocol):
+    """Where probes are kept. One writer, any number of readers."""
+
+    def add(self, probes: Sequence[Probe]) -> None:
+        """Write all of them or none."""
+        ...
+
+    def add_step(self, phase: str, attempt: int, step: int, metrics: Mapping[str, Any]) -> None:
+        """Write the metrics of one step."""
+        ...
