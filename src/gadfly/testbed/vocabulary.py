@@ -1,0 +1,33 @@
+"""The words that bundled models know, and their ids. Knows the question language; no torch."""
+
+from __future__ import annotations
+
+from gadfly.testbed import english
+from gadfly.testbed.programs import ORDINALS
+from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES
+from gadfly.testbed.skills import FAMILIES
+
+PAD, UNKNOWN, END, IMAGE, USER, ASSISTANT = "<pad>", "<unk>", "<end>", "<image>", "<user>", "<assistant>"
+SPECIAL = (PAD, UNKNOWN, END, IMAGE, USER, ASSISTANT)
+# Words that only stand for what is seen in a cell of the grid while a model is trained; no text holds them.
+CELLS = ("<blank>", *(f"<row{i}>" for i in range(GRID)), *(f"<column{i}>" for i in range(GRID)))
+
+ASK = "ask one question about this image"
+ASK_ABOUT = "ask one question about {focus}"
+
+
+def words() -> list[str]:
+    """All words, in the order of their ids. Fixed: a bundled checkpoint depends on it."""
+    answers = {"yes", "no", *map(str, range(10)), *ORDINALS, *DIRECTIONS, *COLOURS, *SIZES, *SHAPES}
+    prompts = set(ASK.split()) | {"about", *FAMILIES, "comparison"}
+    plain = sorted(english.vocabulary() | answers | prompts | {"?", "."})
+    return [*SPECIAL, *CELLS, *plain]
+
+
+def ids() -> dict[str, int]:
+    return {word: i for i, word in enumerate(words())}
+
+
+def split(text: str) -> list[str]:
+    """Text to words, as the bundled models' tokenizer does it."""
+    return text.lower().replace("?", " ? ").replace(".", " . ").split()
