@@ -13,14 +13,18 @@ def image(name: str) -> Image:
 
 
 class EchoTarget:
-    """Answers every question with its own text; a question that holds `silent` gets an error. Keeps what it saw."""
+    """Answers every question with its own text; one that holds the word `fails_on` gets an error. Keeps what it saw."""
 
-    def __init__(self) -> None:
+    def __init__(self, fails_on: str | None = "silent") -> None:
+        self._fails_on = fails_on
         self.asked: list[Question] = []
 
     def answer(self, questions: Sequence[Question]) -> list[Completion]:
         self.asked += questions
-        return [Completion(error="timeout") if "silent" in q.text else Completion(text=q.text) for q in questions]
+        return [
+            Completion(error="timeout") if self._fails_on in q.text.split() else Completion(text=q.text)
+            for q in questions
+        ]
 
 
 class WordVerifier:

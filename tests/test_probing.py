@@ -118,7 +118,13 @@ def test_a_sweep_goes_through_all_images_before_it_comes_back() -> None:
     seen: list[tuple[int, int]] = []
     images = [image(name) for name in "abcd"]
     rates = sweep(
-        images, questioner, probing, n=10, batch=3, seed=5, on_progress=lambda done, total, _: seen.append((done, total))
+        images,
+        questioner,
+        probing,
+        n=10,
+        batch=3,
+        seed=5,
+        on_progress=lambda done, total, _: seen.append((done, total)),
     )
     order = [name for names, _ in questioner.calls for name in names]
     assert sorted(order[:4]) == sorted(order[4:8]) == list("abcd") and len(order) == 10
