@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --constraint constraints.txt
+SAY_INSTALLED := $(BIN)/python -c 'from importlib.metadata import version as v; print("Installed gadfly", v("gadfly"), "with torch", v("torch"))'
 STATIC := $(wildcard src tests benchmarks scripts)
 
 # One thread a worker: two workers with torch's default of a thread a core would get in each other's way.
@@ -56,11 +57,11 @@ $(BIN)/pip:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing gadfly and its libraries into $(VENV), versions as in constraints.txt. torch takes about two minutes …"
 	@$(PIP_INSTALL) --editable .
-	@$(BIN)/python -c 'from importlib.metadata import version as v; print(f"Installed gadfly {v(\"gadfly\")} with torch {v(\"torch\")}.")'
+	@$(SAY_INSTALLED)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing gadfly and its development tools into $(VENV), versions as in constraints.txt. torch takes about two minutes …"
 	@$(PIP_INSTALL) --editable '.[dev]'
-	@$(BIN)/python -c 'from importlib.metadata import version as v; print(f"Installed gadfly {v(\"gadfly\")} with torch {v(\"torch\")}.")'
+	@$(SAY_INSTALLED)
 	@touch $@ $(VENV)/.installed
