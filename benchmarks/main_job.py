@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gadfly.analysis.comparison import compare, contrast, depth_mix, standardised_rate
+from gadfly.analysis.rates import FAILURE_RATE, FDR, Rate, rates
 
 from gadfly import runs
-from gadfly.analysis.comparison import compare, contrast, depth_mix, standardised_rate
-from gadfly.analysis.rates import FDR, FAILURE_RATE, Rate, rates
 from gadfly.config import from_dict, override
 from gadfly.records import Probe, Verdict
 from gadfly.testbed.album import render
@@ -66,9 +66,7 @@ def one_run(out: Path, variant: str, seed: int, steps: int, changes: dict[str, A
     with runs.opened(config, resume=(folder / "run" / "store.sqlite").exists()) as store:
         runs.sweep(config, store, phase="before", split="heldout")
         training_began = time.monotonic()
-        trained = runs.train(
-            config, store, resume=False, on_sft_step=lambda *_: None, on_step=lambda *_: None
-        )
+        trained = runs.train(config, store, resume=False, on_sft_step=lambda *_: None, on_step=lambda *_: None)
         training_s = time.monotonic() - training_began
         runs.sweep(config, store, phase="after", split="heldout", questioner=trained)
         runs.sweep(uniform, store, phase="uniform", split="heldout")

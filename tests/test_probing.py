@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from probing_doubles import EchoTarget, ListStore, PlainReward, ScriptedQuestioner, WordVerifier, image
 
 from gadfly.errors import ConfigError, ImageError
 from gadfly.probing import Probing, Step, Written
 from gadfly.rates import Rates, step_metrics
 from gadfly.records import Completion, Verdict
 from gadfly.sweep import sweep
+from probing_doubles import EchoTarget, ListStore, PlainReward, ScriptedQuestioner, WordVerifier, image
 
 
 def parse(text: str) -> str | None:

@@ -5,16 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gadfly.config import RewardConfig
 from gadfly.errors import ConfigError
 from gadfly.protocols import Reward
 from gadfly.records import Image, Judgement, Question, Verdict
-from gadfly.rewards.combination import CombinedReward, RewardWeights
+from gadfly.rewards.combination import CombinedReward
 from gadfly.rewards.embedding import HashEmbedder
 from gadfly.rewards.spread import term_spread
 from gadfly.rewards.verdict_terms import failure_term, invalid_term
 
 IMAGE = Image("0" * 64, "a.png", 4, 4)
-WEIGHTS = RewardWeights(failure=1.0, semantic=0.3, lexical=0.2, invalid=0.5, window=3, neighbours=2)
+WEIGHTS = RewardConfig(failure=1.0, semantic=0.3, lexical=0.2, invalid=0.5, window=3, neighbours=2)
 
 
 def ask(text: str, group: int = 0) -> Question:
@@ -100,7 +101,7 @@ def test_a_rebuilt_history_scores_exactly_as_the_one_lived_through(
 @pytest.mark.parametrize("bad", [{"semantic": -1.0}, {"lexical": float("nan")}, {"window": -1}, {"neighbours": 0}])
 def test_weights_out_of_range_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
-        RewardWeights(**bad)  # type: ignore[arg-type]
+        RewardConfig(**bad)  # type: ignore[arg-type]
 
 
 def test_spread_by_hand() -> None:
@@ -118,7 +119,7 @@ def test_spread_by_hand() -> None:
 
 
 def test_novelty_is_bounded_for_a_long_history() -> None:
-    reward = CombinedReward(RewardWeights(window=50), HashEmbedder())
+    reward = CombinedReward(RewardConfig(window=50), HashEmbedder())
     rng = np.random.default_rng(0)
     words = np.array(["red", "cube", "left", "big", "dog", "how", "many", "?"])
     for _ in range(20):

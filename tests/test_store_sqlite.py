@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_samples import probes, sample
 
 from gadfly.errors import StoreError
 from gadfly.protocols import ProbeStore
 from gadfly.records import Completion, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.queries import PAGE_PROBES
 from gadfly.store.sqlite import SqliteStore
+from store_samples import probes, sample
 
 
 def new_store(folder: Path) -> SqliteStore:
