@@ -1,0 +1,86 @@
+"""`gadfly demo`: the main job from end to end on bundled images and models, in minutes on two cores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gadfly.cli.output import console, progress
+from gadfly.errors import StoreError
+
+N_IMAGES = 600
+HELDOUT_SHARE = 0.25
+N_MEASURED = 512
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for images and run.")] = Path("runs/demo"),
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of 32 questions.")] = 150,
+    seed: Annotated[int, typer.Option(help="Seed of images and training.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a demo that was broken off.")] = False,
+) -> None:
+    """Train a questioner against a bundled model and show what that model gets wrong."""
+    from gadfly import runs
+    from gadfly.cli.findings import (
+        draw_pictures,
+        print_combinations,
+        print_comparison,
+        print_summary,
+        summarise_seeded,
+        sweep_line,
+        training_line,
+    )
+    from gadfly.config import from_dict
+    from gadfly.testbed.album import render
+    from gadfly.testbed.recipe import demo_settings
+
+    say = console().print
+    images = out / "images"
+    if (out / "run").exists() and not resume:
+        raise StoreError(f"{out} holds a demo already; --resume goes on with it, another --out starts a new one")
+    if not images.exists():
+        say("1. Drawing images whose content is known exactly, a quarter of them kept for measuring.")
+        with progress("drawing") as bar:
+            render(images, n=N_IMAGES, split="probe", seed=seed, on_progress=lambda done: bar.update(done, N_IMAGES))
+    config = from_dict(demo_settings(images, out, steps=steps, seed=seed, heldout_share=HELDOUT_SHARE, n=N_MEASURED))
+    with runs.opened(config, resume=resume) as store:
+        say("2. Asking about the kept images with the questioner as it is.")
+        with progress("asking") as bar:
+            runs.sweep(
+                config,
+                store,
+                phase="before",
+                split="heldout",
+                on_progress=lambda done, total, r: bar.update(done, total, sweep_line(r)),
+            )
+        say("3. Training the questioner: what the target answers wrongly pays, and so does what is new.")
+        with progress("training") as bar:
+            trained = runs.train(
+                config,
+                store,
+                resume=resume,
+                on_sft_step=lambda done, total, m: None,
+                on_step=lambda done, total, m: bar.update(done, total, training_line(m)),
+            )
+        say("4. Asking about the kept images again, with the trained questioner.")
+        with progress("asking") as bar:
+            runs.sweep(
+                config,
+                store,
+                phase="after",
+                split="heldout",
+                questioner=trained,
+                on_progress=lambda done, total, r: bar.update(done, total, sweep_line(r)),
+            )
+        phases = {name: list(store.probes(name)) for name in ("before", "after")}
+        say("")
+        print_comparison(phases, as_json=False)
+        everything = list(store.probes("train"))
+        say("\n[bold]Found while training[/]")
+        print_summary(summarise_seeded(everything))
+        print_combinations(everything)
+        say(f"\nThe run is in {runs.folder_of(config)}. Three pictures of it:")
+        for path in draw_pictures(config, everything, store):
+            say(f"  {path}", markup=False)

@@ -1,0 +1,67 @@
+"""Options of the command line turned into a configuration: file first, then named options, then --set."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gadfly.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gadfly.config import Config
+
+
+def configure(
+    config_file: Path | None,
+    images: str | None,
+    target: str | None,
+    questioner: str | None,
+    verifier: str | None,
+    name: str | None,
+    out: str | None,
+    seed: int | None,
+    focus: str | None,
+    settings: list[str] | None,
+    more: Mapping[str, Any],
+) -> Config:
+    """The configuration that a command's options describe. Raises ConfigError."""
+    from gadfly.config import Config, override, read_config
+
+    given: dict[str, Any] = {
+        "images.path": images,
+        "target.model": target,
+        "questioner.focus": focus,
+        "name": name,
+        "out": out,
+        "seed": seed,
+        **more,
+    }
+    if questioner is not None:
+        given["questioner.method" if questioner == "uniform" else "questioner.model"] = questioner
+    if verifier is not None:
+        given.update(_verifier(verifier))
+    given = {key: value for key, value in given.items() if value is not None}
+    for setting in settings or ():
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting!r} must have the form section.key=value")
+        given[key.strip()] = _value(value.strip())
+    return override(read_config(config_file) if config_file is not None else Config(), given)
+
+
+def _verifier(name: str) -> dict[str, str]:
+    if name == "oracle":
+        return {"verifier.kind": "oracle"}
+    if name.startswith("reference:"):
+        return {"verifier.kind": "reference", "verifier.pairs": name.removeprefix("reference:")}
+    return {"verifier.kind": "model", "verifier.model": name}
+
+
+def _value(text: str) -> Any:
+    """A value as TOML reads it (3, 0.5, true, "text", [..]); anything else is a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,100 @@
+"""`gadfly testbed …`: images with exact ground truth, and the bundled checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gadfly.cli.output import console, print_json, progress, table
+from gadfly.errors import TestbedError
+
+app = typer.Typer(help="Images with exact ground truth, and small bundled models.", no_args_is_help=True)
+
+
+@app.command()
+def render(
+    out: Annotated[Path, typer.Option(help="A new or an empty folder.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many images.")] = 1000,
+    split: Annotated[str, typer.Option(help="target, questioner, verifier, probe, heldout or fresh.")] = "probe",
+    seed: Annotated[int, typer.Option(help="Seed of the scenes.")] = 0,
+    level: Annotated[str | None, typer.Option(help="plain or busy; half and half if left out.")] = None,
+) -> None:
+    """Write PNG files and their annotations: an ordinary folder of images."""
+    from gadfly.testbed.album import render as render_album
+
+    if level not in (None, "plain", "busy"):
+        raise TestbedError(f"--level must be plain or busy, not {level!r}")
+    with progress("rendering") as bar:
+        render_album(out, n=n, split=split, seed=seed, level=level, on_progress=lambda done: bar.update(done, n))  # type: ignore[arg-type]
+    console().print(f"{n} images and scenes.jsonl in {out}", markup=False)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A bundled checkpoint's name, or a folder.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Questions for each depth.")] = 2000,
+    depth: Annotated[list[int] | None, typer.Option(help="Depths; 1 and 2 if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """Accuracy at valid questions drawn uniformly, by skill and depth, with n and a 95% interval."""
+    from gadfly.analysis.statistics import wilson_interval
+    from gadfly.models.local import LocalModel
+    from gadfly.testbed.checkpoints import NAMES, bundled
+    from gadfly.testbed.evaluation import by_skill_and_depth, sit, uniform_exam
+
+    depths = tuple(depth or (1, 2))
+    exam = uniform_exam(split="heldout", seed=seed, n=n * len(depths), depths=depths)
+    path = bundled(model) if model in NAMES else Path(model)
+    right = sit(LocalModel(path, exam.source.open, max_batch=64), exam)
+    scores = by_skill_and_depth(exam, right)
+    rows: list[dict[str, Any]] = []
+    for skill, by_depth in scores.items():
+        for d, (hits, total) in by_depth.items():
+            low, high = wilson_interval(hits, total)
+            rows.append(
+                {"skill": skill, "depth": d, "accuracy": hits / total, "low": low, "high": high, "n": total}
+            )
+    if as_json:
+        print_json({"model": str(model), "seed": seed, "rows": rows})
+        return
+    table(
+        f"accuracy of {model}",
+        ("skill", *(f"depth {d}" for d in depths)),
+        [
+            (
+                skill,
+                *(
+                    f"{r['accuracy']:.1%} ({r['low']:.0%} to {r['high']:.0%}), n {r['n']}"
+                    for r in rows
+                    if r["skill"] == skill
+                ),
+            )
+            for skill in scores
+        ],
+    )
+    for d in depths:
+        at = [r["accuracy"] for r in rows if r["depth"] == d]
+        console().print(f"depth {d}: macro accuracy {sum(at) / len(at):.1%} over {len(at)} skills")
+
+
+@app.command()
+def build(
+    name: Annotated[str, typer.Argument(help="target or questioner.")],
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
+    target: Annotated[Path | None, typer.Option(help="For questioner: the target to start from.")] = None,
+) -> None:
+    """Train a bundled checkpoint from scratch. Takes an hour or more on one core."""
+    from gadfly.testbed.build import build_questioner, build_target
+    from gadfly.testbed.checkpoints import NAMES, bundled
+    from gadfly.testbed.school import printer
+
+    match name:
+        case "target":
+            build_target(out, printer())
+        case "questioner":
+            build_questioner(out, target or bundled("target"), printer())
+        case _:
+            raise TestbedError(f"there is no recipe for {name!r}; there are {', '.join(NAMES)}")

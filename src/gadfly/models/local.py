@@ -1,0 +1,233 @@
+"""A vision-language checkpoint run in this process through transformers. Knows nothing of roles or image sources.
+
+One road for all: a bundled five-million-parameter checkpoint loads and runs as a 7B model does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from PIL.Image import Image as Picture
+from transformers import GenerationConfig
+
+from gadfly.errors import ModelError
+from gadfly.models.checkpoint import load_checkpoint
+from gadfly.records import Chat, Completion, Image, Sampling
+
+Device = Literal["auto", "cpu", "cuda"] | str
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+_MIN_CONTROL_TOKEN_CHARS: Final = 3
+
+
+class LocalModel:
+    """A ChatModel over a checkpoint, given by folder or hub id.
+
+    `open_image` gives the pixels of an image. `device` "auto" is CUDA where present, else the CPU; `dtype` "auto" is
+    that of the checkpoint. At most `max_batch` chats go through one forward pass.
+
+    Sampling is the whole of how it decodes: repetition penalties, top-k and the like that a checkpoint's generation
+    config brings along are left out, so that two models are asked in the same way.
+
+    A chat that fails (its image cannot be opened, the prompt is too long, memory runs out even when it runs alone) is
+    a completion with an error; the others of its batch are completed all the same. Not for use from several threads.
+    Raises ModelError where the checkpoint cannot be loaded or cannot serve as a vision-language model.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        open_image: Callable[[Image], Picture],
+        *,
+        name: str | None = None,
+        device: Device = "auto",
+        dtype: Dtype = "auto",
+        max_batch: int = 16,
+        trust_remote_code: bool = False,
+    ) -> None:
+        assert max_batch >= 1, f"max_batch is {max_batch}"
+        self._name = str(checkpoint) if name is None else name
+        self._open_image = open_image
+        self._max_batch = max_batch
+        self._device = _device(device)
+        self._model, self._processor = load_checkpoint(str(checkpoint), self._device, dtype, trust_remote_code)
+        tokenizer = self._processor.tokenizer
+        tokenizer.padding_side = "left"  # a decoder continues from the last position: padding there corrupts silently
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        self._eos_ids = _eos_ids(self._model.generation_config.eos_token_id, tokenizer.eos_token_id)
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=sorted(self._eos_ids) or None, pad_token_id=tokenizer.pad_token_id
+        )
+        self._control_tokens = _control_tokens(self._processor)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def count_tokens(self, text: str) -> int:
+        """The length of a text in this model's tokens, without special ones."""
+        return len(self._processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
+        """Completions in order. Greedy ones do not depend on what else is in the batch (up to rounding); sampled ones
+        are the same for the same chats in the same order and the same seed. No global random state is touched."""
+        completions: dict[int, Completion] = {}
+        pictures, broken = self._pictures(chats)
+        sound: list[int] = []
+        for index, chat in enumerate(chats):
+            fault = next((broken[image.id] for image in _images(chat) if image.id in broken), None)
+            if fault is None:
+                sound.append(index)
+            else:
+                completions[index] = Completion(error=fault)
+        for batch in self._batches(chats, sound):
+            completions |= self._run([(index, chats[index]) for index in batch], pictures, sampling)
+        return [completions[index] for index in range(len(chats))]
+
+    def _pictures(self, chats: Sequence[Chat]) -> tuple[dict[str, Picture], dict[str, str]]:
+        """Every image of the chats, opened once; and the reason for each that cannot be opened."""
+        pictures: dict[str, Picture] = {}
+        broken: dict[str, str] = {}
+        for image in {image.id: image for chat in chats for image in _images(chat)}.values():
+            try:
+                pictures[image.id] = self._open_image(image)
+            except Exception as error:
+                broken[image.id] = _one_line(error)
+        return pictures, broken
+
+    def _batches(self, chats: Sequence[Chat], indices: Sequence[int]) -> Iterator[list[int]]:
+        """Batches of chats that need little padding: alike in their images first, since those make the most tokens.
+
+        Chats with and without images never mix: many processors cannot take both at once.
+        """
+
+        def size(index: int) -> tuple[int, int]:
+            pixels = sum(image.width_px * image.height_px for image in _images(chats[index]))
+            return pixels, sum(len(part) for message in chats[index] for part in message.parts if isinstance(part, str))
+
+        for with_images in (False, True):
+            alike = sorted((i for i in indices if bool(_images(chats[i])) == with_images), key=size)
+            for start in range(0, len(alike), self._max_batch):
+                yield alike[start : start + self._max_batch]
+
+    def _run(
+        self, batch: Sequence[tuple[int, Chat]], pictures: dict[str, Picture], sampling: Sampling
+    ) -> dict[int, Completion]:
+        """Complete one batch; where it fails, each half of it, down to the chats that fail alone."""
+        try:
+            texts = self._generate([chat for _, chat in batch], pictures, sampling, row=batch[0][0])
+        except ModelError:
+            raise
+        except Exception as error:
+            fault = _one_line(error)
+        else:
+            return {index: Completion(text) for (index, _), text in zip(batch, texts, strict=True)}
+        # Outside the except clause, so that the traceback no longer holds the tensors of the failed pass.
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(batch) == 1:
+            return {batch[0][0]: Completion(error=fault)}
+        middle = len(batch) // 2
+        return self._run(batch[:middle], pictures, sampling) | self._run(batch[middle:], pictures, sampling)
+
+    def _generate(self, chats: Sequence[Chat], pictures: dict[str, Picture], sampling: Sampling, row: int) -> list[str]:
+        """The texts of one forward pass. `row` is the place of the first chat in the call: it sets passes of one call
+        apart, which would otherwise all draw the same random numbers."""
+        inputs = self._encode(chats, pictures)
+        prompt_tokens = inputs["input_ids"].shape[1]
+        sampled = sampling.temperature > 0
+        # Left to itself, transformers would keep only the 50 likeliest tokens.
+        how = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampled else {}
+        cuda = [self._device] if self._device.type == "cuda" else []
+        with torch.inference_mode(), torch.random.fork_rng(devices=cuda):
+            _seed(sampling.seed, row, self._device)
+            output_B_T = self._model.generate(
+                **inputs, max_new_tokens=sampling.max_new_tokens, do_sample=sampled, **how
+            )
+        return [self._decode(row_T) for row_T in output_B_T[:, prompt_tokens:].tolist()]
+
+    def _encode(self, chats: Sequence[Chat], pictures: dict[str, Picture]) -> dict[str, Any]:
+        """The model's inputs, rendered by the checkpoint's own template and padded on the left."""
+        conversations = [
+            [
+                {"role": message.role, "content": [self._part(part, pictures) for part in message.parts]}
+                for message in chat
+            ]
+            for chat in chats
+        ]
+        inputs = self._processor.apply_chat_template(
+            conversations,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            processor_kwargs={"padding": True, "return_tensors": "pt"},
+        )
+        if not bool(inputs["attention_mask"][:, -1].all()):
+            raise ModelError(f"{self._name} pads on the right whatever it is told; its answers would be corrupted")
+        return dict(inputs.to(self._device, dtype=self._model.dtype))
+
+    def _part(self, part: str | Image, pictures: dict[str, Picture]) -> dict[str, Any]:
+        if isinstance(part, Image):
+            return {"type": "image", "image": pictures[part.id]}
+        return {"type": "text", "text": defuse(part, self._control_tokens)}
+
+    def _decode(self, ids_T: list[int]) -> str:
+        end = next((place for place, token in enumerate(ids_T) if token in self._eos_ids), len(ids_T))
+        text: str = self._processor.tokenizer.decode(ids_T[:end], skip_special_tokens=True)
+        return text.strip()
+
+
+def defuse(text: str, control_tokens: Sequence[str]) -> str:
+    """The text with a blank inside every control token, so that what one model wrote cannot end a turn, open another
+    or claim an image in the prompt of the next. Longer tokens first, as tokenizers match them."""
+    for token in control_tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def _control_tokens(processor: Any) -> tuple[str, ...]:
+    """Added tokens that are special, or that the template writes; longest first."""
+    template = str(processor.chat_template)
+    added = processor.tokenizer.added_tokens_decoder.values()
+    tokens = {one.content for one in added if one.special or one.content in template}
+    tokens.add(getattr(processor, "image_token", None) or "")
+    wanted = (token for token in tokens if len(token.strip()) >= _MIN_CONTROL_TOKEN_CHARS)
+    return tuple(sorted(wanted, key=lambda token: (-len(token), token)))
+
+
+def _images(chat: Chat) -> list[Image]:
+    return [part for message in chat for part in message.parts if isinstance(part, Image)]
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f'device "{device}" was asked for, but no CUDA device is there; use "auto" or "cpu"')
+    try:
+        return torch.device(device)
+    except RuntimeError:
+        raise ModelError(f'unknown device "{device}"; use "auto", "cpu" or "cuda"') from None
+
+
+def _seed(seed: int, row: int, device: torch.device) -> None:
+    """Seed the generators of this device alone (torch.manual_seed would reach those that were not put aside)."""
+    mixed = int.from_bytes(hashlib.sha256(f"{seed}:{row}".encode()).digest()[:7], "big")
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(mixed)
+    torch.default_generator.manual_seed(mixed)
+
+
+def _eos_ids(*given: int | list[int] | None) -> frozenset[int]:
+    """Everything that ends a completion, according to the checkpoint's generation config and to its tokenizer."""
+    return frozenset(one for some in given if some is not None for one in (some if isinstance(some, list) else [some]))
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

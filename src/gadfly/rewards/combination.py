@@ -1,0 +1,111 @@
+"""One scalar for each probe: failure found, semantic and lexical novelty, invalid-question penalty. Knows judged
+questions; knows neither trainer nor store.
+
+Reward after "Discovering Failure Modes in Vision-Language Models using RL" (arXiv 2604.04733), whose terms are known
+and whose formula is not: the weighted sum, the window and the None for UNDECIDED are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gadfly.errors import ConfigError
+from gadfly.protocols import Embedder
+from gadfly.records import Judgement, Question, Verdict
+from gadfly.rewards.embedding import CachedEmbedder
+from gadfly.rewards.lexical import LexicalHistory
+from gadfly.rewards.semantic import SemanticHistory
+from gadfly.rewards.verdict_terms import failure_term, invalid_term
+
+Terms = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardWeights:
+    """What each term weighs, and what novelty is measured against.
+
+    The defaults of semantic, lexical and invalid are provisional, not yet measured. They obey one rule: novelty alone
+    (at most about 0.5) is worth less than a failure, or a questioner could live on it. `window` is in valid
+    questions, `neighbours` the k of semantic novelty, `max_order` the longest n-gram of lexical novelty.
+    """
+
+    failure: float = 1.0
+    semantic: float = 0.3
+    lexical: float = 0.2
+    invalid: float = 0.5
+    window: int = 2000
+    neighbours: int = 16
+    max_order: int = 5
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a value out of range."""
+        for name in ("failure", "semantic", "lexical", "invalid"):
+            weight = getattr(self, name)
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ConfigError(f"reward weight {name} is {weight}; give a finite number of at least 0")
+        for name, least in (("window", 0), ("neighbours", 1), ("max_order", 2)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"reward setting {name} is {getattr(self, name)}; give at least {least}")
+
+
+class CombinedReward:
+    """The `Reward`: INVALID -> -invalid; UNDECIDED -> None;
+    valid -> failure * 1[WRONG] + semantic * semantic novelty + lexical * lexical novelty.
+
+    Only valid questions earn novelty, are remembered, or are references for others. The references of a probe are
+    the window of the history and the other valid probes of its own group; equal texts in one group are each other's
+    references, so copies earn next to no lexical novelty, and no semantic novelty once the copies outnumber the
+    `neighbours` or are all the references there are.
+
+    A history rebuilt by `remember` with the stored valid questions, oldest first, scores exactly as the one that
+    lived through the run, provided that the embedder gives a text the same vector every time.
+    """
+
+    def __init__(self, weights: RewardWeights, embedder: Embedder) -> None:
+        self._weights = weights
+        # Room for the window and for a step's batch, so that a text is embedded once: when it is scored.
+        self._embedder = CachedEmbedder(embedder, capacity=2 * weights.window + 4096)
+        self._semantic = SemanticHistory(weights.window, weights.neighbours)
+        self._lexical = LexicalHistory(weights.window, weights.max_order)
+
+    def score(self, questions: Sequence[Question], judgements: Sequence[Judgement]) -> list[tuple[float | None, Terms]]:
+        """(reward, terms) of each probe of one step, all its groups at once. Does not change the history.
+
+        Terms are unweighted: "failure" (1 WRONG, 0 RIGHT, else None), "semantic" and "lexical" (None unless valid),
+        "invalid" (1 INVALID, 0 valid, None UNDECIDED). May raise what the embedder raises (ModelError).
+        """
+        assert len(questions) == len(judgements), "one judgement for each question"
+        valid = [index for index, judgement in enumerate(judgements) if judgement.verdict.valid]
+        texts_V = [questions[index].text for index in valid]
+        groups_V = [questions[index].group for index in valid]
+        semantic = dict(zip(valid, self._semantic.novelty(self._embedder.embed(texts_V), groups_V), strict=True))
+        lexical = dict(zip(valid, self._lexical.novelty(texts_V, groups_V), strict=True))
+        scored: list[tuple[float | None, Terms]] = []
+        for index, judgement in enumerate(judgements):
+            terms: Terms = {
+                "failure": failure_term(judgement.verdict),
+                "semantic": float(semantic[index]) if index in semantic else None,
+                "lexical": float(lexical[index]) if index in lexical else None,
+                "invalid": invalid_term(judgement.verdict),
+            }
+            scored.append((self._combine(judgement.verdict, terms), terms))
+        return scored
+
+    def remember(self, questions: Sequence[str]) -> None:
+        """Append valid questions, oldest first. Only the last `window` of them are looked at."""
+        kept = questions[max(0, len(questions) - self._weights.window) :]
+        self._semantic.remember(self._embedder.embed(kept))
+        self._lexical.remember(kept)
+
+    def _combine(self, verdict: Verdict, terms: Terms) -> float | None:
+        if not verdict.decided:
+            return None
+        weights = self._weights
+        return (
+            weights.failure * (terms["failure"] or 0.0)
+            + weights.semantic * (terms["semantic"] or 0.0)
+            + weights.lexical * (terms["lexical"] or 0.0)
+            - weights.invalid * (terms["invalid"] or 0.0)
+        )

@@ -1,0 +1,71 @@
+"""Asks a frozen questioner about images, batch after batch, through the probing loop. Knows nothing of training."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from gadfly.errors import ConfigError, ImageError
+from gadfly.probing import Probing, Written
+from gadfly.protocols import Questioner
+from gadfly.rates import Rates
+from gadfly.records import Image
+
+
+def sweep(
+    images: Sequence[Image],
+    questioner: Questioner,
+    probing: Probing,
+    *,
+    n: int,
+    batch: int,
+    seed: int,
+    phase: str = "sweep",
+    attempt: int = 0,
+    first_step: int = 0,
+    on_progress: Callable[[int, int, Rates], None] | None = None,
+) -> Rates:
+    """Make `n` probes, `batch` a step, and count their verdicts.
+
+    The images are gone through in passes, each in an order of its own: none is asked about twice before all were asked
+    about once. Images and questioner seeds depend on (seed, step) alone, so `first_step` takes up a sweep that was
+    broken off as if it had not been; the counts returned are of the steps made here. `on_progress` gets
+    (probes done, probes in all, counts so far) after each step.
+
+    Raises ImageError without images, ConfigError for sizes below one.
+    """
+    if not images:
+        raise ImageError("no images to sweep over; give at least one")
+    if n < 1 or batch < 1:
+        raise ConfigError(f"a sweep of {n} probes in batches of {batch}: both must be at least 1")
+    rates = Rates()
+    order = _passes(len(images), n, seed)
+    for step in range(first_step, -(-n // batch)):
+        chosen = [images[place] for place in order[step * batch : (step + 1) * batch]]
+        completions = questioner.ask(chosen, _step_seed(seed, step))
+        groups: dict[str, int] = {}
+        written = [
+            Written((image,), completion, groups.setdefault(image.id, len(groups)))
+            for image, completion in zip(chosen, completions, strict=True)
+        ]
+        made = probing.step(written, phase=phase, attempt=attempt, step=step)
+        rates += Rates.of(probe.verdict for probe in made.probes)
+        if on_progress is not None:
+            on_progress(min((step + 1) * batch, n), n, rates)
+    return rates
+
+
+def _passes(n_images: int, n: int, seed: int) -> list[int]:
+    """`n` places among `n_images`: one shuffled pass after another."""
+    generator = random.Random(seed)
+    order: list[int] = []
+    while len(order) < n:
+        one_pass = list(range(n_images))
+        generator.shuffle(one_pass)
+        order += one_pass
+    return order[:n]
+
+
+def _step_seed(seed: int, step: int) -> int:
+    # Seeded by text: hashed with SHA-512 by the library, so neighbouring seeds and steps share nothing.
+    return random.Random(f"{seed}/{step}").getrandbits(31)

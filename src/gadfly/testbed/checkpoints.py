@@ -1,0 +1,18 @@
+"""The bundled checkpoints: which there are and where. Costs nothing to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gadfly.errors import TestbedError
+
+FOLDER = Path(__file__).parent / "bundled"
+NAMES = ("target", "questioner")
+
+
+def bundled(name: str) -> Path:
+    """The folder of a bundled checkpoint. Raises TestbedError for a name that is not bundled."""
+    folder = FOLDER / name
+    if name not in NAMES or not (folder / "config.json").is_file():
+        raise TestbedError(f"there is no bundled checkpoint {name!r}; there are {', '.join(NAMES)}")
+    return folder

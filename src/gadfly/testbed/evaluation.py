@@ -1,0 +1,64 @@
+"""Evaluation: how good a chat model is at the testbed's questions, by skill and depth. Knows the ChatModel protocol only."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gadfly.protocols import ChatModel
+from gadfly.records import Image, Message, Sampling
+from gadfly.testbed.album import SceneSource
+from gadfly.testbed.english import realise
+from gadfly.testbed.oracle import normalise
+from gadfly.testbed.programs import OPERATIONS, Program, SceneIndex
+from gadfly.testbed.sampler import sample
+from gadfly.testbed.scenes import Level, generate
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Questions with known answers about scenes of one split."""
+
+    source: SceneSource
+    questions: tuple[tuple[Image, Program, str, str], ...]  # image, program, wording, answer
+
+
+def uniform_exam(*, split: str, seed: int, n: int, depths: Sequence[int], level: Level | None = None) -> Exam:
+    """`n` valid questions drawn by the uniform sampler, the depths taking turns, four to an image."""
+    per_image = 4
+    source = SceneSource(itertools.islice(generate(split, seed, level), -(-n // per_image)))
+    rng = random.Random(seed)
+    turns = itertools.cycle(depths)
+    questions = []
+    for image in source:
+        index = SceneIndex(source.scenes[image.id])
+        for _ in range(per_image):
+            drawn = sample(index, next(turns), rng)
+            if drawn is not None:
+                program, answer = drawn
+                assert answer.text is not None
+                questions.append((image, program, realise(program, rng), answer.text))
+    return Exam(source, tuple(questions[:n]))
+
+
+def sit(model: ChatModel, exam: Exam) -> list[bool]:
+    """Which of an exam's questions the model answers rightly. A failed call counts as wrong: it is an exam, not a run."""
+    chats = [(Message("user", (image, text)),) for image, _, text, _ in exam.questions]
+    completions = model.complete(chats, Sampling(max_new_tokens=8))
+    return [
+        c.text is not None and normalise(c.text) == answer
+        for c, (_, _, _, answer) in zip(completions, exam.questions, strict=True)
+    ]
+
+
+def by_skill_and_depth(exam: Exam, right: Sequence[bool]) -> dict[str, dict[int, tuple[int, int]]]:
+    """For each skill of the asking step, by depth: (right, n)."""
+    table: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for (_, program, _, _), hit in zip(exam.questions, right, strict=True):
+        skill = OPERATIONS[program.operation][0]
+        hits, n = table[skill].get(program.depth, (0, 0))
+        table[skill][program.depth] = (hits + hit, n + 1)
+    return {skill: dict(sorted(depths.items())) for skill, depths in sorted(table.items())}

@@ -1,0 +1,101 @@
+"""Lessons: scenes and questions packed into arrays for training bundled models. Knows words and programs; no torch.
+
+Many questions about one image share a sequence: the image first, then each question with its answer. Under a
+block-diagonal mask with positions reset each question sees the image and itself alone, so a step over 4 images teaches
+about 60 questions for the price of 4 sequences.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gadfly.testbed import vocabulary
+from gadfly.testbed.programs import SceneIndex
+from gadfly.testbed.scenes import GRID, Level, Scene, generate
+from gadfly.testbed.vocabulary import ASSISTANT, END, IMAGE, USER
+
+N_CELLS = GRID * GRID
+N_CELL_WORDS = 6  # shape, colour, size, row, column, and what a digit says or where an arrow points
+PREFIX = 1 + N_CELLS  # <user> and the image
+IGNORED = -100
+
+
+class Teacher(Protocol):
+    """Says what is to be learned from a scene: (prompt words, completion words), or None if nothing comes to mind."""
+
+    def __call__(
+        self, scene: SceneIndex, progress: float, rng: random.Random
+    ) -> tuple[list[str], list[str]] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One step's arrays. B images, L tokens, 16 cells with 6 words each."""
+
+    scenes: tuple[Scene, ...]
+    cell_words_B_C_W: NDArray[np.int64]
+    input_ids_B_L: NDArray[np.int64]
+    positions_B_L: NDArray[np.int64]
+    blocks_B_L: NDArray[np.int64]  # 0: image, seen by all; 1…: questions, seen by themselves; −1: padding
+    labels_B_L: NDArray[np.int64]  # what the *next* token must be, or IGNORED
+
+
+def cell_words(scene: Scene, ids: dict[str, int]) -> NDArray[np.int64]:
+    """The words for what each cell holds, shape (16, 6), row by row. A blank stands for what is not there."""
+    blank = ids["<blank>"]
+    words = np.full((N_CELLS, N_CELL_WORDS), blank, dtype=np.int64)
+    for cell in range(N_CELLS):
+        words[cell, 3] = ids[f"<row{cell // GRID}>"]
+        words[cell, 4] = ids[f"<column{cell % GRID}>"]
+    for thing in scene.things:
+        cell = thing.row * GRID + thing.column
+        words[cell, 0] = ids[thing.shape]
+        words[cell, 1] = ids[thing.colour]
+        words[cell, 2] = ids[thing.size]
+        if thing.direction is not None:
+            words[cell, 5] = ids[thing.direction]
+        elif thing.digit is not None:
+            words[cell, 5] = ids[str(thing.digit)]
+    return words
+
+
+def lessons(
+    teacher: Teacher, *, split: str, seed: int, n_images: int, length: int, steps: int, level: Level | None = None
+) -> Iterator[Lesson]:
+    """`steps` lessons of `n_images` sequences of at most `length` tokens, filled with as many questions as fit."""
+    ids = vocabulary.ids()
+    stream = generate(split, seed, level)
+    rng = random.Random(seed)
+    for step in range(steps):
+        scenes = tuple(next(stream) for _ in range(n_images))
+        shape = (n_images, length)
+        tokens, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        blocks, labels = np.full(shape, -1, np.int64), np.full(shape, IGNORED, np.int64)
+        for b, scene in enumerate(scenes):
+            tokens[b, 0], tokens[b, 1:PREFIX] = ids[USER], ids[IMAGE]
+            positions[b, :PREFIX] = np.arange(PREFIX)
+            blocks[b, :PREFIX] = 0
+            index, at, block, misses = SceneIndex(scene), PREFIX, 1, 0
+            while misses < 3:
+                pair = teacher(index, step / steps, rng)
+                if pair is None:
+                    misses += 1
+                    continue
+                prompt = [ids[w] for w in pair[0]] + [ids[ASSISTANT]]
+                completion = [ids[w] for w in pair[1]] + [ids[END]]
+                whole = prompt + completion[:-1]
+                end = at + len(whole)
+                if end > length:
+                    break
+                tokens[b, at:end] = whole
+                positions[b, at:end] = PREFIX + np.arange(len(whole))
+                blocks[b, at:end] = block
+                labels[b, at + len(prompt) - 1 : end] = completion
+                at, block = end, block + 1
+        yield Lesson(scenes, np.stack([cell_words(s, ids) for s in scenes]), tokens, positions, blocks, labels)

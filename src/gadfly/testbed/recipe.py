@@ -1,0 +1,35 @@
+"""The settings with which a run uses the testbed and its bundled models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gadfly.testbed.checkpoints import bundled
+
+
+def demo_settings(
+    images: Path, out: Path, *, steps: int, seed: int, heldout_share: float, n: int
+) -> dict[str, Any]:
+    """A configuration as nested mappings: the bundled questioner against the bundled target, judged by the oracle."""
+    return {
+        "name": "run",
+        "out": str(out),
+        "seed": seed,
+        "images": {"path": str(images), "heldout_share": heldout_share},
+        "questioner": {
+            "model": str(bundled("questioner")),
+            "prompt": "testbed_questioner",
+            "max_new_tokens": 40,
+            "batch_size": 64,
+        },
+        "target": {
+            "model": str(bundled("target")),
+            "prompt": "testbed_target",
+            "max_new_tokens": 4,
+            "batch_size": 64,
+        },
+        "verifier": {"kind": "oracle"},
+        "train": {"method": "rl", "steps": steps, "lora_rank": 0, "learning_rate": 1e-4},
+        "sweep": {"n": n, "batch_size": 64},
+    }

@@ -1,0 +1,71 @@
+"""Teachers: what targets and questioners are taught from a scene, and in which order. Knows the sampler and English."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from gadfly.testbed import vocabulary
+from gadfly.testbed.english import realise
+from gadfly.testbed.programs import SceneIndex
+from gadfly.testbed.sampler import sample
+from gadfly.testbed.skills import FAMILIES, family
+
+# (from this share of the training on, these operations, up to this depth). Relations mixed in from the start leave
+# everything at chance for thousands of steps; learned in this order they come within minutes.
+LOOK = ("colour", "shape", "size", "digit", "direction", "exists", "row", "column")
+COUNT = ("count", "more", "parity", "all", "and", "or")
+RELATE = (
+    "left_of", "right_of", "above", "below", "next_to", "same_colour", "same_shape", "same_size", "larger", "greater",
+    "same_direction",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTeacher:
+    """Teaches to answer: easy operations first, then more, then composition."""
+
+    count_from: float = 0.15
+    relate_from: float = 0.3
+    compose_from: float = 0.4
+    deep_from: float = 0.7
+
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> tuple[list[str], list[str]] | None:
+        operations = list(LOOK)
+        if progress >= self.count_from:
+            operations += COUNT
+        if progress >= self.relate_from:
+            operations += RELATE
+        depth = 1
+        if progress >= self.compose_from and rng.random() < 0.5:
+            depth = 2
+        if progress >= self.deep_from and rng.random() < 0.3:
+            depth = rng.choice((3, 3, 4))
+        drawn = sample(scene, depth, rng, rng.choice(operations))
+        if drawn is None:
+            return None
+        program, answer = drawn
+        assert answer.text is not None
+        return vocabulary.split(realise(program, rng)), [answer.text]
+
+
+# Shares of questions by number of reasoning steps, 1 to 4.
+ASKED_DEPTHS = (0.35, 0.35, 0.2, 0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class AskTeacher:
+    """Teaches to ask one valid question, broadly over operations and depths; now and then about a named family."""
+
+    focus_share: float = 0.25
+
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> tuple[list[str], list[str]] | None:
+        depth = rng.choices((1, 2, 3, 4), weights=ASKED_DEPTHS)[0]
+        drawn = sample(scene, depth, rng)
+        if drawn is None:
+            return None
+        program, _ = drawn
+        prompt = vocabulary.ASK
+        if rng.random() < self.focus_share:
+            prompt = vocabulary.ASK_ABOUT.format(focus=FAMILIES[family(rng.choice(program.combination))])
+        return vocabulary.split(prompt), vocabulary.split(realise(program, rng))

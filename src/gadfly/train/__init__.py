@@ -1,0 +1,1 @@
+"""Training of the questioner, by GRPO and by supervised fine-tuning; the only package that imports trl."""

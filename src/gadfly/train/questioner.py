@@ -1,0 +1,159 @@
+"""Loads a questioner's checkpoint for training, readies what is to be trained, and saves the result whole.
+
+Knows transformers and peft; nothing of rewards or of trl.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from peft import LoraConfig, PeftModel
+from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
+
+from gadfly.errors import ConfigError, ModelError
+from gadfly.train.settings import TrainSettings
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Trainee:
+    """A questioner in memory, ready to be trained. `model` and `processor` are of transformers' own classes, which
+    differ from checkpoint to checkpoint."""
+
+    model: Any
+    processor: Any
+
+
+def load_questioner(path: str | Path, settings: TrainSettings) -> Trainee:
+    """Load a vision-language checkpoint and its processor for training.
+
+    Raises ModelError for a checkpoint that is missing, sees no images, has no chat template, or cannot pad left.
+    """
+    dtype = torch.bfloat16 if settings.lora_rank and autocast_bf16(settings) else torch.float32
+    try:
+        processor = AutoProcessor.from_pretrained(str(path), padding_side="left")  # type: ignore[no-untyped-call]
+        model = AutoModelForImageTextToText.from_pretrained(str(path), dtype=dtype)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"cannot load a vision-language questioner from {str(path)!r}: {reason}; "
+            "give a checkpoint that AutoModelForImageTextToText and AutoProcessor can load"
+        ) from error
+    check_processor(processor, str(path))
+    if getattr(model.config, "image_token_id", None) is None:
+        raise ModelError(f"{str(path)!r} names no image token in its config; trl trains only questioners that do")
+    if not settings.lora_rank and not settings.train_vision:
+        vision = model.get_encoder("image")
+        if vision is not model:  # get_encoder returns the model itself where it finds no vision tower
+            vision.requires_grad_(False)
+    return Trainee(model, processor)
+
+
+def check_processor(processor: Any, name: str) -> None:
+    """Raise ModelError unless the processor takes images, has a chat template and pads on the left."""
+    if not isinstance(processor, ProcessorMixin):
+        raise ModelError(
+            f"{name!r} is a text-only checkpoint; a questioner must see images, give a vision-language one"
+        )
+    if processor.chat_template is None and processor.tokenizer.chat_template is None:
+        raise ModelError(f"{name!r} has no chat template; add chat_template.jinja to the checkpoint")
+    tokenizer = processor.tokenizer
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    # Asked of the padding itself and not of the attribute alone: with right padding a batch is generated from the
+    # wrong places, and nothing says so.
+    ids = tokenizer.pad({"input_ids": [[7], [7, 7, 7]]}, padding=True)["attention_mask"]
+    if tokenizer.padding_side != "left" or list(ids[0]) != [0, 0, 1]:
+        raise ModelError(
+            f"the processor of {name!r} pads on the {tokenizer.padding_side}; generation needs padding on the left, "
+            'set "padding_side": "left" in its tokenizer_config.json'
+        )
+
+
+def banned_token_ids(trainee: Trainee) -> list[int]:
+    """Every special token but those that end a completion, sorted. A question holds none of them.
+
+    An image token among a question's tokens has no image features behind it and breaks the forward pass; the others
+    vanish in decoding, so the question that is judged would not be the one that was written.
+    """
+    tokenizer = trainee.processor.tokenizer
+    special = set(tokenizer.all_special_ids)
+    special |= {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special.add(trainee.model.config.image_token_id)
+    return sorted(special - ending_token_ids(trainee))
+
+
+def ending_token_ids(trainee: Trainee) -> set[int]:
+    """The tokens that end a completion: the tokenizer's and the checkpoint's own."""
+    ends = trainee.model.generation_config.eos_token_id
+    listed = {ends} if isinstance(ends, int) else set(ends or ())
+    listed.add(trainee.processor.tokenizer.eos_token_id)
+    return listed
+
+
+def lora_config(trainee: Trainee, settings: TrainSettings) -> LoraConfig | None:
+    """The adapters to train, None where the weights themselves are trained.
+
+    By default they sit on every linear layer of the language model, vision tower and output head left out: trl reads
+    the head's weight directly, so an adapter there would never be trained.
+    """
+    if settings.lora_rank == 0:
+        return None
+    targets = list(settings.lora_targets)
+    names = [name for name, module in trainee.model.named_modules() if isinstance(module, torch.nn.Linear)]
+    if not targets:
+        inside = {id(module) for module in trainee.model.get_decoder().modules()}
+        inside.discard(id(trainee.model.get_output_embeddings()))
+        targets = [name for name in names if id(trainee.model.get_submodule(name)) in inside]
+    missing = [t for t in targets if not any(name == t or name.endswith(f".{t}") for name in names)]
+    if missing or not targets:
+        known = sorted({name.rpartition(".")[2] for name in names})
+        raise ConfigError(f"lora_targets {missing} name no linear layer of the questioner; it has {known}")
+    return LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+
+
+def autocast_bf16(settings: TrainSettings) -> bool:
+    """Whether to compute in bfloat16. Raises ConfigError where it is demanded of a GPU that lacks it."""
+    if settings.precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if settings.precision == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        raise ConfigError("precision is bfloat16, which this GPU does not have; choose float32")
+    return settings.precision == "bfloat16"
+
+
+def one_process_one_device(world_size: int) -> None:
+    """Raise ConfigError for what is not built: the reward must see whole groups and the whole history."""
+    if world_size > 1:
+        raise ConfigError(
+            f"training was started on {world_size} processes, which is not built yet: the reward must see all groups "
+            "and there is one writer of the store; start it as a single process"
+        )
+    if torch.cuda.device_count() > 1:
+        raise ConfigError(
+            f"{torch.cuda.device_count()} GPUs are visible and training uses one; "
+            "choose it, as in CUDA_VISIBLE_DEVICES=0"
+        )
+
+
+def save_questioner(model: Any, processor: Any, path: Path) -> None:
+    """Save a trained questioner whole: adapters merged in, processor beside it. It loads like any other checkpoint.
+
+    `path` is there whole or not at all; what was there before is replaced.
+    """
+    whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    partial = path.with_name(path.name + ".partial")
+    for folder in (partial, path):
+        if folder.exists():
+            shutil.rmtree(folder)
+    whole.save_pretrained(partial)
+    processor.save_pretrained(partial)
+    partial.rename(path)

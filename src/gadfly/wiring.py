@@ -1,0 +1,178 @@
+"""From a configuration to objects: the one place that names implementations. Knows every part; does nothing with them.
+
+Heavy libraries load when the part that needs them is built, so that a command that needs no model starts at once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from gadfly.config import Config, ImagesConfig, ModelConfig, RewardConfig, VerifierConfig
+from gadfly.errors import ConfigError, ImageError
+from gadfly.images.folder import FolderSource
+from gadfly.images.split import split_of
+from gadfly.probing import Probing
+from gadfly.protocols import ChatModel, Embedder, ProbeStore, Questioner, Reward, Target, Verifier
+from gadfly.records import Chat, Image, Sampling
+from gadfly.roles.prompts import load_prompt
+from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
+
+
+class Wiring:
+    """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._models: dict[tuple[object, ...], ChatModel] = {}
+
+    @functools.cached_property
+    def source(self) -> FolderSource:
+        return open_images(self._config.images)
+
+    def images(self, split: str) -> list[Image]:
+        """The images of "train" or "heldout", in the order of their paths. Raises ImageError if there are none."""
+        images = [i for i in self.source if split_of(i.id, self._config.images.heldout_share) == split]
+        if not images:
+            raise ImageError(
+                f"none of the {len(self.source)} images falls into the {split} part; "
+                f"images.heldout_share is {self._config.images.heldout_share}"
+            )
+        return images
+
+    @functools.cached_property
+    def target(self) -> Target:
+        from gadfly.roles.target import ModelTarget
+
+        config = self._config.target
+        return ModelTarget(self._model("target", config), load_prompt(config.prompt or "target"), sampling(config))
+
+    @functools.cached_property
+    def verifier(self) -> Verifier:
+        config = self._config.verifier
+        match config.kind:
+            case "oracle":
+                from gadfly.testbed.album import read_scenes
+                from gadfly.testbed.oracle import OracleVerifier
+
+                return OracleVerifier(read_scenes(Path(self._config.images.path)))
+            case "reference":
+                return self._reference_verifier(config)
+            case "model":
+                from gadfly.roles.verifier_model import ModelVerifier
+
+                return ModelVerifier(self._model("verifier", config), sampling=sampling(config))
+
+    def _reference_verifier(self, config: VerifierConfig) -> Verifier:
+        from gadfly.images.annotations import read_annotations
+        from gadfly.roles.verifier_reference import ReferenceVerifier
+
+        assert config.pairs is not None, "checked by config"
+        return ReferenceVerifier(
+            (a.image.id, a.question, a.answers) for a in read_annotations(config.pairs, self.source.find)
+        )
+
+    def questioner(self, checkpoint: str | Path | None = None) -> Questioner:
+        """Asks with the configured questioner, or with another checkpoint in its place."""
+        config = self._config.questioner
+        if config.method == "uniform":
+            from gadfly.testbed.album import read_scenes
+            from gadfly.testbed.uniform import UniformQuestioner
+
+            return UniformQuestioner(read_scenes(Path(self._config.images.path)))
+        from gadfly.roles.questioner import ModelQuestioner
+
+        model = self._model("questioner", config, checkpoint)
+        return ModelQuestioner(model, load_prompt(config.prompt or "questioner"), sampling(config), config.focus or "")
+
+    @property
+    def prompt_chat(self) -> Callable[[Image], Chat]:
+        """What the questioner is asked about an image, in training as in a sweep."""
+        config = self._config.questioner
+        prompt = questioner_prompt(load_prompt(config.prompt or "questioner"), config.focus or "")
+        return lambda image: questioner_chat(image, prompt)
+
+    @functools.cached_property
+    def reward(self) -> Reward:
+        from gadfly.rewards.combination import CombinedReward
+
+        return CombinedReward(self._config.reward, build_embedder(self._config.reward))
+
+    def probing(self, store: ProbeStore) -> Probing:
+        return Probing(self.target, self.verifier, self.reward, store, parse_question)
+
+    def sft_pairs(self) -> Sequence[tuple[Image, str]]:
+        """What SFT learns from: a file of (image, question), or the WRONG probes of earlier runs. Raises ConfigError."""
+        data = self._config.train.sft_data
+        if self._config.train.method == "rl":
+            return ()
+        if data is None:
+            raise ConfigError(
+                f"train.method {self._config.train.method!r} needs train.sft_data: a JSON-lines file of image and "
+                "question, or the folder of an earlier run"
+            )
+        path = Path(data)
+        if path.is_dir():
+            return _wrong_questions(path, {image.id: image for image in self.source})
+        from gadfly.images.annotations import read_annotations
+
+        return [(a.image, a.question) for a in read_annotations(path, self.source.find)]
+
+    def _model(self, role: str, config: ModelConfig, checkpoint: str | Path | None = None) -> ChatModel:
+        path = str(checkpoint or config.model)
+        if not path:
+            raise ConfigError(f"no {role} is named; give --{role} or set {role}.model to a folder or a hub id")
+        key = (path, config.device, config.dtype, config.batch_size)
+        if key not in self._models:
+            from gadfly.models.local import LocalModel
+
+            self._models[key] = LocalModel(
+                path,
+                self.source.open,
+                device=config.device,
+                dtype=config.dtype,
+                max_batch=config.batch_size,
+                trust_remote_code=config.trust_remote_code,
+            )
+        return self._models[key]
+
+
+def open_images(config: ImagesConfig) -> FolderSource:
+    """The folder of images. Raises ImageError, ConfigError."""
+    if not config.path:
+        raise ConfigError("no images are named; give --images FOLDER or set images.path")
+    return FolderSource(
+        config.path, max_pixels=int(config.max_megapixels * 1_000_000), max_side_px=config.max_side_px
+    )
+
+
+def sampling(config: ModelConfig) -> Sampling:
+    """How a role's model completes; a questioner's seed is set anew at each step."""
+    return Sampling(max_new_tokens=config.max_new_tokens, temperature=config.temperature, top_p=config.top_p)
+
+
+def build_embedder(config: RewardConfig) -> Embedder:
+    """The space in which semantic novelty is measured."""
+    if config.embedder == "hash":
+        from gadfly.rewards.embedding import HashEmbedder
+
+        return HashEmbedder()
+    from gadfly.rewards.sentence_embedding import SentenceEmbedder
+
+    return SentenceEmbedder(None if config.embedder == "sentence" else config.embedder)
+
+
+def _wrong_questions(run: Path, images: Mapping[str, Image]) -> list[tuple[Image, str]]:
+    """The (image, question) pairs that a run's target answered wrongly, each once, as far as the images are here."""
+    from gadfly.records import Verdict
+    from gadfly.store.sqlite import SqliteStore
+
+    with SqliteStore.open(run, read_only=True) as store:
+        wrong = {(p.images[0].id, p.question) for p in store.probes(verdict=Verdict.WRONG)}
+    pairs = [(images[image], question) for image, question in sorted(wrong) if image in images]
+    if not pairs:
+        raise ConfigError(f"{run} has no WRONG probe about any of these images; nothing to fine-tune on")
+    return pairs
+
+

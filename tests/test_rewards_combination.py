@@ -1,0 +1,128 @@
+"""The reward: values by hand, what enters the history, and rebuilding."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gadfly.errors import ConfigError
+from gadfly.protocols import Reward
+from gadfly.records import Image, Judgement, Question, Verdict
+from gadfly.rewards.combination import CombinedReward, RewardWeights
+from gadfly.rewards.embedding import HashEmbedder
+from gadfly.rewards.spread import term_spread
+from gadfly.rewards.verdict_terms import failure_term, invalid_term
+
+IMAGE = Image("0" * 64, "a.png", 4, 4)
+WEIGHTS = RewardWeights(failure=1.0, semantic=0.3, lexical=0.2, invalid=0.5, window=3, neighbours=2)
+
+
+def ask(text: str, group: int = 0) -> Question:
+    return Question((IMAGE,), text, group)
+
+
+def judged(verdict: Verdict) -> Judgement:
+    return Judgement(verdict, reason=None if verdict.valid else "because")
+
+
+RIGHT, WRONG, INVALID, UNDECIDED = map(judged, Verdict)
+
+
+def test_terms_of_the_verdict() -> None:
+    assert [failure_term(verdict) for verdict in Verdict] == [0.0, 1.0, None, None]
+    assert [invalid_term(verdict) for verdict in Verdict] == [0.0, 0.0, 1.0, None]
+
+
+def test_each_verdict_by_hand() -> None:
+    reward: Reward = CombinedReward(WEIGHTS, HashEmbedder())
+    # Four groups of one, no history: a valid question has no reference, so both novelties are 1.
+    scored = reward.score([ask("q", group) for group in range(4)], [RIGHT, WRONG, INVALID, UNDECIDED])
+    assert [value for value, _ in scored] == [pytest.approx(0.5), pytest.approx(1.5), -0.5, None]
+    assert [dict(terms) for _, terms in scored] == [
+        {"failure": 0.0, "semantic": 1.0, "lexical": 1.0, "invalid": 0.0},
+        {"failure": 1.0, "semantic": 1.0, "lexical": 1.0, "invalid": 0.0},
+        {"failure": None, "semantic": None, "lexical": None, "invalid": 1.0},
+        {"failure": None, "semantic": None, "lexical": None, "invalid": None},
+    ]
+
+
+def test_copies_in_a_group_earn_no_novelty_and_invalid_ones_are_no_references() -> None:
+    reward = CombinedReward(WEIGHTS, HashEmbedder())
+    text = "how many red cubes are there?"
+    (first, _), (second, _) = reward.score([ask(text), ask(text)], [RIGHT, RIGHT])
+    assert first == pytest.approx(0.0, abs=1e-6) and second == pytest.approx(0.0, abs=1e-6)
+    (first, _), _, _ = reward.score([ask(text)] * 3, [RIGHT, INVALID, UNDECIDED])
+    assert first == pytest.approx(0.5)
+
+
+def test_remembered_questions_are_references() -> None:
+    reward = CombinedReward(WEIGHTS, HashEmbedder())
+    text = "how many red cubes are there?"
+    reward.remember([text])
+    ((value, _),) = reward.score([ask(text)], [WRONG])
+    assert value == pytest.approx(1.0, abs=1e-6)
+    reward.remember(["what is left of it?", "which is bigger here?", "where does this man look?"])  # window is 3
+    ((_, terms),) = reward.score([ask(text)], [WRONG])
+    assert terms["lexical"] is not None and terms["lexical"] > 0.5
+
+
+questions = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(["red", "cube", "is", "left", "?"]), max_size=8).map(" ".join),
+        st.integers(0, 2),
+        st.sampled_from([RIGHT, WRONG, INVALID, UNDECIDED]),
+    ),
+    max_size=8,
+)
+
+
+@given(steps=st.lists(questions, max_size=5), last=questions)
+def test_a_rebuilt_history_scores_exactly_as_the_one_lived_through(
+    steps: list[list[tuple[str, int, Judgement]]], last: list[tuple[str, int, Judgement]]
+) -> None:
+    lived = CombinedReward(WEIGHTS, HashEmbedder())
+    stored: list[str] = []
+    for step in steps:
+        lived.score([ask(text, group) for text, group, _ in step], [judgement for _, _, judgement in step])
+        valid = [text for text, _, judgement in step if judgement.verdict.valid]
+        lived.remember(valid)
+        stored += valid
+    batch = [ask(text, group) for text, group, _ in last]
+    judgements = [judgement for _, _, judgement in last]
+    once = lived.score(batch, judgements)
+    for kept in (stored, stored[max(0, len(stored) - WEIGHTS.window) :]):
+        rebuilt = CombinedReward(WEIGHTS, HashEmbedder())
+        rebuilt.remember(kept)
+        assert rebuilt.score(batch, judgements) == once
+    assert lived.score(batch, judgements) == once  # scoring changed nothing
+
+
+@pytest.mark.parametrize("bad", [{"semantic": -1.0}, {"lexical": float("nan")}, {"window": -1}, {"neighbours": 0}])
+def test_weights_out_of_range_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(bad))):
+        RewardWeights(**bad)  # type: ignore[arg-type]
+
+
+def test_spread_by_hand() -> None:
+    terms: list[dict[str, float | None]] = [
+        {"a": 0.0, "b": None},
+        {"a": 2.0, "b": None},
+        {"a": 5.0, "b": 1.0},
+        {"a": 5.0},
+        {"a": 5.0},
+        {"a": None},
+    ]
+    # a: group 0 holds 0 and 2 (deviation 1), group 1 holds 5, 5, 5 (0), group 2 nothing: mean 1/2. b: one value: None.
+    assert term_spread(terms, [0, 0, 1, 1, 1, 2]) == {"a": 0.5, "b": None}
+    assert term_spread([], []) == {}
+
+
+def test_novelty_is_bounded_for_a_long_history() -> None:
+    reward = CombinedReward(RewardWeights(window=50), HashEmbedder())
+    rng = np.random.default_rng(0)
+    words = np.array(["red", "cube", "left", "big", "dog", "how", "many", "?"])
+    for _ in range(20):
+        texts = [" ".join(rng.choice(words, 7)) for _ in range(16)]
+        for _, terms in reward.score([ask(text, at // 8) for at, text in enumerate(texts)], [WRONG] * 16):
+            assert 0 <= (terms["semantic"] or 0) <= 2 and 0 <= (terms["lexical"] or 0) <= 1
+        reward.remember(texts)
