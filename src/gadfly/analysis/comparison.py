@@ -23,7 +23,7 @@ from gadfly.analysis.rates import (
     distinct,
     image_key,
     images_of,
-    rate,
+    rate_of_distinct,
     rates,
     tally,
 )
@@ -142,7 +142,7 @@ def contrast(a: Iterable[Probe], b: Iterable[Probe], measure: Measure, rng: np.r
     probes = distinct(a), distinct(b)
     images = images_of([*probes[0], *probes[1]])
     shared = len(set(images_of(probes[0])) & set(images_of(probes[1])))
-    found = rate(probes[0], measure, rng), rate(probes[1], measure, rng)
+    found = rate_of_distinct(probes[0], measure, rng), rate_of_distinct(probes[1], measure, rng)
     parts = [_part(each) for each in found]
     part_a, part_b = parts
     if part_a is None or part_b is None:
@@ -189,11 +189,11 @@ def standardised_rate(
     replicates_R_K = ratios(resample(len(images), rng), successes_I_K, trials_I_K)
     total = sum(shares.values())
     factors = [shares[depth] / total for depth in at_depth]
-    parts = [part for members, each in strata[:-1] if (part := _part(rate(members, each, rng))) is not None]
+    parts = [part for members, each in strata[:-1] if (part := _part(rate_of_distinct(members, each, rng))) is not None]
     failure = _within_unit(combine(parts, factors, correlation(replicates_R_K[:, :-1])))
     if measure is FAILURE_RATE:
         return Standardised(failure, n_by_depth)
-    valid = _part(rate(kept, VALID_RATE, rng))
+    valid = _part(rate_of_distinct(kept, VALID_RATE, rng))
     assert valid is not None and failure.value is not None and failure.low is not None and failure.high is not None
     pair_R_2 = np.stack([replicates_R_K[:, :-1] @ np.array(factors), replicates_R_K[:, -1]], axis=1)
     return Standardised(_product((failure.value, failure.low, failure.high), valid, correlation(pair_R_2)), n_by_depth)

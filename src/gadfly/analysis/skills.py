@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gadfly.analysis.rates import FAILURE_RATE, Rate, distinct, image_key, rate
-from gadfly.analysis.statistics import LEVEL
+from gadfly.analysis.rates import FAILURE_RATE, Rate, distinct, image_key, rate_of_distinct
 from gadfly.records import Probe, Verdict
 
 
@@ -57,7 +56,7 @@ def combination(probe: Probe) -> tuple[str, ...]:
     return tuple(sorted(set(probe.judgement.skills)))
 
 
-def skill_table(probes: Iterable[Probe], rng: np.random.Generator, level: float = LEVEL) -> SkillTable:
+def skill_table(probes: Iterable[Probe], rng: np.random.Generator) -> SkillTable:
     """Failure by skill over the distinct valid probes, ordered by WRONG, then by name."""
     valid = [probe for probe in distinct(probes) if probe.verdict.valid]
     known = with_skills(valid)
@@ -67,11 +66,11 @@ def skill_table(probes: Iterable[Probe], rng: np.random.Generator, level: float 
             needing[skill].append(probe)
     # In the order of names, so that the generator's numbers fall on the same skills whatever the order of the probes.
     rows = [
-        SkillRow(skill, rate(needing[skill], FAILURE_RATE, rng, level), *_evidence(needing[skill]))
+        SkillRow(skill, rate_of_distinct(needing[skill], FAILURE_RATE, rng), *_evidence(needing[skill]))
         for skill in sorted(needing)
     ]
     rows.sort(key=lambda row: -row.failure.successes)
-    return SkillTable(tuple(rows), rate(known, FAILURE_RATE, rng, level), len(valid) - len(known))
+    return SkillTable(tuple(rows), rate_of_distinct(known, FAILURE_RATE, rng), len(valid) - len(known))
 
 
 def combination_table(probes: Iterable[Probe], rng: np.random.Generator) -> list[CombinationRow]:
@@ -82,7 +81,7 @@ def combination_table(probes: Iterable[Probe], rng: np.random.Generator) -> list
     rows = [
         CombinationRow(
             skills,
-            rate(needing[skills], FAILURE_RATE, rng),
+            rate_of_distinct(needing[skills], FAILURE_RATE, rng),
             len({image_key(probe) for probe in needing[skills]}),
             *_evidence(needing[skills]),
         )

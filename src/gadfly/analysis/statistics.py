@@ -59,15 +59,18 @@ def wilson_interval(successes: int, n: int, level: float = LEVEL) -> tuple[float
 
 def resample(n_images: int, rng: np.random.Generator, replicates: int = REPLICATES) -> Floats:
     """How often each image is drawn in each bootstrap replicate, shape R_I: images drawn with replacement."""
-    return rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=replicates).astype(np.float64)
+    # Counting uniform draws is multinomial sampling, some ten times faster than numpy's own.
+    drawn_R_I = rng.integers(n_images, size=(replicates, n_images)) + n_images * np.arange(replicates)[:, None]
+    counts = np.bincount(drawn_R_I.ravel(), minlength=replicates * n_images)
+    return counts.reshape(replicates, n_images).astype(np.float64)
 
 
 def ratios(weights_R_I: Floats, successes_I_K: Floats, trials_I_K: Floats) -> Floats:
     """Σ successes / Σ trials of each replicate, shape R_K; NaN where a replicate drew no trials."""
     trials_R_K = weights_R_I @ trials_I_K
-    return np.divide(
-        weights_R_I @ successes_I_K, trials_R_K, out=np.full(trials_R_K.shape, np.nan), where=trials_R_K > 0
-    )
+    missing_R_K = np.full(trials_R_K.shape, np.nan)
+    found: Floats = np.divide(weights_R_I @ successes_I_K, trials_R_K, out=missing_R_K, where=trials_R_K > 0)
+    return found
 
 
 def clustered_interval(
@@ -82,7 +85,8 @@ def clustered_interval(
     does not shrink to nothing where every probe went the same way, and it keeps within [0, 1].
 
     With one trial an image this is Wilson's plain interval. Where replicates do not vary (all 0, all 1, one image)
-    nothing is known of how alike an image's trials are: then each image counts as one trial, the cautious extreme.
+    nothing is known of how alike an image's trials are: then each image counts as one trial of Wilson's plain interval,
+    the cautious extreme.
     """
     asked = trials_I > 0
     successes_I, trials_I = successes_I[asked], trials_I[asked]
@@ -90,12 +94,12 @@ def clustered_interval(
     value = float(successes_I.sum() / n)
     if trials_I.max() <= 1:
         return wilson(value, n, normal_quantile(level))
-    critical = float(stdtrit(n_images - 1, 0.5 + level / 2)) if n_images > 1 else normal_quantile(level)
     replicates_R = ratios(resample(n_images, rng), successes_I[:, None], trials_I[:, None])[:, 0]
     variance = float(replicates_R.var()) * n_images / max(n_images - 1, 1)  # a bootstrap's variance is short of this
-    # The sum of rounding errors in equal replicates is not a variance.
-    effective = n_images if variance < 1e-12 else min(n, value * (1 - value) / variance)
-    return wilson(value, effective, critical)
+    if variance < 1e-12:  # the rounding errors of equal replicates are not a variance
+        return wilson(value, n_images, normal_quantile(level))
+    effective = min(n, value * (1 - value) / variance)
+    return wilson(value, effective, float(stdtrit(n_images - 1, 0.5 + level / 2)))
 
 
 def correlation(replicates_R_K: Floats) -> Floats:
@@ -129,18 +133,20 @@ def combine(parts: Sequence[tuple[float, float, float]], factors: Sequence[float
 
 
 def expected_distinct(counts_K: Floats, total: Floats | float, n: Floats | float) -> Floats:
-    """The expected number of distinct categories in n of `total` things drawn without replacement: Σ 1 - C(T-c, n)/C(T, n).
+    """The expected number of distinct categories in n of `total` things drawn without replacement:
+    Σ 1 - C(T-c, n)/C(T, n).
 
     counts_K, with any leading axes, says how many of the things bear each category; a thing may bear several, or none.
-    `total` and `n` follow the leading axes; n <= total. Exact up to rounding in the log-gamma function.
+    `total` and `n` follow the leading axes; n <= total. All are whole numbers. Exact up to rounding in log-factorials.
     Source: Hurlbert, Ecology 52, 1971, equation 14; for things with several categories, the incidence form of Mao,
     Colwell & Chang, Biometrics 61, 2005.
     """
-    total_1, n_1 = np.asarray(total, dtype=np.float64)[..., None], np.asarray(n, dtype=np.float64)[..., None]
-    left_K = total_1 - counts_K  # the things without this category
+    total_1, n_1 = np.asarray(total, dtype=np.int64)[..., None], np.asarray(n, dtype=np.int64)[..., None]
+    log_factorial = gammaln(np.arange(total_1.max() + 1) + 1.0)
+    left_K = total_1 - counts_K.astype(np.int64)  # the things without this category
     possible_K = left_K >= n_1  # whether n draws can miss it at all
-    safe_K = np.where(possible_K, left_K, n_1)
-    log_missed_K = gammaln(safe_K + 1) - gammaln(safe_K - n_1 + 1) - gammaln(total_1 + 1) + gammaln(total_1 - n_1 + 1)
+    log_missed_K = log_factorial[left_K] - log_factorial[np.where(possible_K, left_K - n_1, 0)]
+    log_missed_K += log_factorial[total_1 - n_1] - log_factorial[total_1]
     missed_K = np.where(possible_K, np.exp(np.minimum(log_missed_K, 0.0)), 0.0)
     found: Floats = np.where(counts_K > 0, 1.0 - missed_K, 0.0).sum(axis=-1)
     return found

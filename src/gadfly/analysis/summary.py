@@ -10,17 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gadfly.analysis.rates import Rate, Rates, distinct, rates
+from gadfly.analysis.rates import FAILURE_RATE, Rate, Rates, distinct, rate_of_distinct, rates
 from gadfly.analysis.skills import (
-    SkillRow,
     SkillTable,
     combination,
-    combination_table,
     skill_table,
     with_skills,
     wrong_combinations,
 )
-from gadfly.analysis.statistics import LEVEL, clustered_interval
+from gadfly.analysis.statistics import LEVEL
 from gadfly.records import Probe, Verdict
 
 MIN_WRONG_IMAGES = 5
@@ -66,12 +64,15 @@ def summarise(probes: Iterable[Probe], rng: np.random.Generator, base: float | N
     table = skill_table(kept, rng)
     if base is None:
         base = table.overall.value
+    known = with_skills(kept)
     strict_level = 1 - (1 - LEVEL) / max(len(table.rows), 1)
-    strict = {row.skill: row.failure.low for row in skill_table(kept, rng, strict_level).rows}
     failing = []
     for row in table.rows:
-        low = strict[row.skill]
-        if base is not None and low is not None and low > base and row.wrong_images >= MIN_WRONG_IMAGES:
+        if base is None or row.wrong_images < MIN_WRONG_IMAGES or (row.failure.low or 0.0) <= base:
+            continue
+        needing = [probe for probe in known if row.skill in combination(probe)]
+        strict_low = rate_of_distinct(needing, FAILURE_RATE, rng, strict_level).low
+        if strict_low is not None and strict_low > base:
             explained = row.failure.successes - base * row.failure.n
             failing.append(FailingSkill(row.skill, row.failure, explained, row.wrong_images, row.example))
     failing.sort(key=lambda found: (-found.explained, found.skill))
