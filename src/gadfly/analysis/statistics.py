@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtrit
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.integer[Any]]
 
 LEVEL = 0.95
 REPLICATES = 1000
@@ -132,7 +134,7 @@ def combine(parts: Sequence[tuple[float, float, float]], factors: Sequence[float
     return Estimate(value, value - down, value + up)
 
 
-def expected_distinct(counts_K: Floats, total: Floats | float, n: Floats | float) -> Floats:
+def expected_distinct(counts_K: Whole, total: Whole | int, n: Whole | int) -> Floats:
     """The expected number of distinct categories in n of `total` things drawn without replacement:
     Σ 1 - C(T-c, n)/C(T, n).
 
@@ -143,7 +145,7 @@ def expected_distinct(counts_K: Floats, total: Floats | float, n: Floats | float
     """
     total_1, n_1 = np.asarray(total, dtype=np.int64)[..., None], np.asarray(n, dtype=np.int64)[..., None]
     log_factorial = gammaln(np.arange(total_1.max() + 1) + 1.0)
-    left_K = total_1 - counts_K.astype(np.int64)  # the things without this category
+    left_K = total_1 - counts_K  # the things without this category
     possible_K = left_K >= n_1  # whether n draws can miss it at all
     log_missed_K = log_factorial[left_K] - log_factorial[np.where(possible_K, left_K - n_1, 0)]
     log_missed_K += log_factorial[total_1 - n_1] - log_factorial[total_1]

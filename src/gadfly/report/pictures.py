@@ -30,11 +30,14 @@ _RED, _BLUE, _GREEN = "#d55e00", "#0072b2", "#009e73"
 _TERM_COLOURS = ("#8e5ea2", "#c58a00", "#009e73", "#3d9ad1", "#a3526d", "#6b7785", "#333333")  # neither red nor blue
 _TITLE_PT, _TEXT_PT, _SMALL_PT = 13.0, 9.5, 8.5
 _DPI = 150
+_SKILLS_TITLE = "What the target gets wrong, by skill"
 _CELL_IN, _GAP_IN, _HEAD_IN, _LINE_IN = 2.3, 0.22, 0.85, _SMALL_PT * 1.35 / 72  # the gallery's measures
 
 
 def draw_training(windows: Sequence[Window], path: Path) -> Path:
     """FDR and valid rate over steps, intervals as bands; below, the mean of each reward term. Returns path."""
+    if not windows:
+        return _empty("Training", "no training steps yet", path)
     figure = _figure(8.0, 6.4)
     figure.subplots_adjust(left=0.085, right=0.80, top=0.88, bottom=0.085, hspace=0.32)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -45,10 +48,6 @@ def draw_training(windows: Sequence[Window], path: Path) -> Path:
     lower.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     upper.set_ylim(0, 1.02)
     upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    if not windows:
-        _nothing(upper, "no training steps yet")
-        _nothing(lower, "")
-        return _save(figure, path)
     middles = [(window.first_step + window.last_step) / 2 for window in windows]
     if len(windows) == 1:  # one point makes no curve: draw it over its whole width
         windows, middles = [windows[0]] * 2, [windows[0].first_step - 0.5, windows[0].last_step + 0.5]
@@ -76,6 +75,8 @@ def draw_skills(table: SkillTable, path: Path, max_rows: int = 30) -> Path:
     rows = [row for row in table.rows if row.failure.value is not None]
     rows = sorted(rows, key=lambda row: (-row.failure.n, row.skill))[:max_rows]
     rows.sort(key=lambda row: (row.failure.value or 0.0, row.failure.n, row.skill))
+    if not rows:
+        return _empty(_SKILLS_TITLE, "no valid probes with known skills yet", path)
     height = 1.55 + 0.27 * max(len(rows), 3)
     figure = _figure(8.0, height)
     figure.subplots_adjust(left=0.29, right=0.845, top=1 - 0.85 / height, bottom=0.52 / height)
@@ -85,15 +86,12 @@ def draw_skills(table: SkillTable, path: Path, max_rows: int = 30) -> Path:
     axes.grid(axis="x", color=_FAINT, linewidth=0.8)
     axes.spines["left"].set_visible(False)
     axes.set_xlim(0, 1)
-    axes.set_ylim(-0.7, max(len(rows), 1) - 0.3)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel("failure rate: WRONG among valid probes", fontsize=_TEXT_PT, color=_MUTED, fontfamily=FONT)
-    _title(figure, "What the target gets wrong, by skill", _skills_subtitle(table, rows))
+    _title(figure, _SKILLS_TITLE, _skills_subtitle(table, rows))
     axes.set_yticks(range(len(rows)))
     axes.set_yticklabels([])
-    if not rows:
-        _nothing(axes, "no valid probes with known skills yet")
-        return _save(figure, path)
     overall = table.overall
     if overall.value is not None:
         axes.axvline(overall.value, color=_MUTED, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
@@ -120,20 +118,18 @@ def draw_gallery(probes: Sequence[Probe], open_image: OpenImage, path: Path) -> 
 
     `open_image` gives the decoded picture of an image; what it raises is not caught. Texts come from models and are
     drawn as they are, cut where long."""
+    if not probes:
+        return _empty("Wrong answers", "no WRONG probes yet", path)
     shown = probes[:12]
     captions = [_caption(probe) for probe in shown]
-    n_columns = min(4, max(len(shown), 1))
+    n_columns = min(4, len(shown))
     rows = [captions[i : i + n_columns] for i in range(0, len(shown), n_columns)]
     # A row is as tall as its longest caption.
     row_heights_in = [_CELL_IN + _LINE_IN * max(map(len, row)) + 0.3 for row in rows]
     width = max(n_columns * (_CELL_IN + _GAP_IN) + _GAP_IN, 5.0)
-    height = _HEAD_IN + (sum(row_heights_in) if rows else 1.2)
+    height = _HEAD_IN + sum(row_heights_in)
     figure = _figure(width, height)
-    _title(figure, "Wrong answers", {0: "", 1: "one WRONG probe"}.get(len(shown), f"{len(shown)} WRONG probes"))
-    if not shown:
-        axes = figure.add_axes((0.0, 0.0, 1.0, 1 - _HEAD_IN / height))
-        _nothing(axes, "no WRONG probes yet")
-        return _save(figure, path)
+    _title(figure, "Wrong answers", "one WRONG probe" if len(shown) == 1 else f"{len(shown)} WRONG probes")
     for i, (probe, caption) in enumerate(zip(shown, captions, strict=True)):
         row, column = divmod(i, n_columns)
         left_in = _GAP_IN + column * (_CELL_IN + _GAP_IN)
@@ -172,8 +168,6 @@ def _stands_out(row: SkillRow, table: SkillTable) -> bool:
 
 
 def _skills_subtitle(table: SkillTable, rows: Sequence[SkillRow]) -> str:
-    if not rows:
-        return ""
     parts = ["95% intervals by bootstrap over images"]
     if any(_stands_out(row, table) for row in rows):
         parts.append("red: interval above the overall rate")
@@ -238,8 +232,6 @@ def _term_colour(i: int) -> str:
 
 
 def _training_subtitle(windows: Sequence[Window]) -> str:
-    if not windows:
-        return ""
     n_probes = sum(window.n_probes for window in windows)
     steps = windows[0].last_step - windows[0].first_step + 1
     each = "each point is one step" if steps == 1 else f"each point is {steps} steps"
@@ -273,6 +265,13 @@ def _axes(axes: Axes, ylabel: str) -> None:
 
 def _text(axes: Axes, x: float, y: float, words: str, *, size: float = _TEXT_PT, colour: str = _INK) -> Text:
     return axes.text(x, y, words, fontsize=size, color=colour, fontfamily=FONT, parse_math=False)
+
+
+def _empty(title: str, words: str, path: Path) -> Path:
+    figure = _figure(8.0, 2.2)
+    _title(figure, title, "")
+    _nothing(figure.add_axes((0.0, 0.0, 1.0, 0.8)), words)
+    return _save(figure, path)
 
 
 def _nothing(axes: Axes, words: str) -> None:
