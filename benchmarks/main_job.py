@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gadfly.analysis.comparison import compare, contrast, depth_mix, standardised_rate
-from gadfly.analysis.rates import FAILURE_RATE, FDR, Rate, rates
 
 from gadfly import runs
+from gadfly.analysis.comparison import compare, contrast, depth_mix, standardised_rate
+from gadfly.analysis.rates import FAILURE_RATE, FDR, Rate, rates
 from gadfly.config import from_dict, override
 from gadfly.records import Probe, Verdict
 from gadfly.testbed.album import render

@@ -11,7 +11,6 @@ from gadfly.protocols import Reward
 from gadfly.records import Image, Judgement, Question, Verdict
 from gadfly.rewards.combination import CombinedReward
 from gadfly.rewards.embedding import HashEmbedder
-from gadfly.rewards.spread import term_spread
 from gadfly.rewards.verdict_terms import failure_term, invalid_term
 
 IMAGE = Image("0" * 64, "a.png", 4, 4)
@@ -102,20 +101,6 @@ def test_a_rebuilt_history_scores_exactly_as_the_one_lived_through(
 def test_weights_out_of_range_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
         RewardConfig(**bad)  # type: ignore[arg-type]
-
-
-def test_spread_by_hand() -> None:
-    terms: list[dict[str, float | None]] = [
-        {"a": 0.0, "b": None},
-        {"a": 2.0, "b": None},
-        {"a": 5.0, "b": 1.0},
-        {"a": 5.0},
-        {"a": 5.0},
-        {"a": None},
-    ]
-    # a: group 0 holds 0 and 2 (deviation 1), group 1 holds 5, 5, 5 (0), group 2 nothing: mean 1/2. b: one value: None.
-    assert term_spread(terms, [0, 0, 1, 1, 1, 2]) == {"a": 0.5, "b": None}
-    assert term_spread([], []) == {}
 
 
 def test_novelty_is_bounded_for_a_long_history() -> None:

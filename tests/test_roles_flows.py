@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from checkpoints import build_llava
 from PIL import Image as pil
 
+from checkpoints import build_llava
 from gadfly.errors import ConfigError
 from gadfly.models.local import LocalModel
 from gadfly.models.scripted import ScriptedModel, chat_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -45,6 +46,10 @@ def _common(
 
 def main() -> None:
     """Run the command line. Status 2 and one line for what a user can mend, 130 after Ctrl-C."""
+    # Read when the libraries load, which is later. Progress is ours to show, and a run calls nobody unasked.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except GadflyError as fault:
