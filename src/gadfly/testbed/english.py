@@ -118,6 +118,8 @@ def parse(text: str) -> Program:
     if not sentences:
         raise Ungrammatical(NOT_GRAMMATICAL, "there is no question")
     words = sentences[0].split()
+    if len(words) > 2 * MAX_WORDS + 1:  # not even two questions are that long, and looking for two takes a while
+        raise Ungrammatical(NOT_GRAMMATICAL, "far too long")
     if len(sentences) == 1:
         program = _parse_words(words)
         if program is not None:
