@@ -144,7 +144,7 @@ def _one(
         description = Description(**{w: words[w] for w in order[:n]}, extreme=extreme, but_not=but_not, hop=hop)
         try:
             if scene.pick(description) == 1 << thing:
-                return description if _all_needed(scene, description, 1 << thing) else None
+                return description if every_step_needed(scene, description, 1 << thing) else None
         except InvalidReference:
             return None
     return None
@@ -194,12 +194,12 @@ def _several(scene: SceneIndex, steps: int, rng: random.Random) -> Description |
     if not steps:
         return description
     try:
-        return description if _all_needed(scene, description, scene.pick(description)) else None
+        return description if every_step_needed(scene, description, scene.pick(description)) else None
     except InvalidReference:
         return None
 
 
-def _all_needed(scene: SceneIndex, description: Description, mask: int) -> bool:
+def every_step_needed(scene: SceneIndex, description: Description, mask: int) -> bool:
     """Whether leaving any one step of the description itself out would change what it denotes."""
     shorter = []
     if description.extreme is not None:
