@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import random
+from dataclasses import replace
 
 from gadfly.testbed.programs import EXTREMES, OPERATIONS, RELATIONS, SET_OPERATIONS, Description, Program, SceneIndex
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES, Scene, Thing, generate
@@ -143,15 +144,31 @@ def meant(d: Description, scene: Scene) -> list[Thing]:
             raise Refused("no_such_object")
         fitting = [t for t in fitting if holds(relation, t, anchor, scene)]
     if d.extreme is not None and fitting:
-        place = {
-            "leftmost": lambda t: t.column,
-            "rightmost": lambda t: -t.column,
-            "topmost": lambda t: t.row,
-            "bottommost": lambda t: -t.row,
+        rows, columns = [t.row for t in fitting], [t.column for t in fitting]
+        fitting = {
+            "leftmost": [t for t in fitting if t.column == min(columns)],
+            "rightmost": [t for t in fitting if t.column == max(columns)],
+            "topmost": [t for t in fitting if t.row == min(rows)],
+            "bottommost": [t for t in fitting if t.row == max(rows)],
         }[d.extreme]
-        furthest = min(map(place, fitting))
-        fitting = [t for t in fitting if place(t) == furthest]
     return fitting
+
+
+def shortened(program: Program) -> list[tuple[Description, Description]]:
+    """Every description in a program, each paired with itself without one of its extreme, denial or hop."""
+    found = list(program.descriptions)
+    for d in found:  # grows while it is walked
+        if d.hop is not None:
+            found.append(d.hop[1])
+    pairs = []
+    for d in found:
+        if d.extreme is not None:
+            pairs.append((d, replace(d, extreme=None)))
+        if d.but_not is not None:
+            pairs.append((d, replace(d, but_not=None)))
+        if d.hop is not None:
+            pairs.append((d, replace(d, hop=None)))
+    return pairs
 
 
 def the(d: Description, scene: Scene) -> Thing:

@@ -7,7 +7,6 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from testbed_worlds import DESERT, STREET, indexed_scenes, random_program, second_opinion
 
 from gadfly.records import Completion, Image, Judgement, Question, Verdict
 from gadfly.testbed.english import parse
@@ -24,6 +23,7 @@ from gadfly.testbed.programs import (
 )
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Scene
+from testbed_worlds import DESERT, STREET, indexed_scenes, random_program, second_opinion
 
 # Read off the maps of STREET and DESERT in testbed_worlds.
 STREET_ANSWERS = {
@@ -94,7 +94,7 @@ STREET_ANSWERS = {
     "what colour is the bottommost thing?": "purple",
     "what size is the rightmost circle?": "medium",
     "what size is the leftmost circle?": "large",
-    "what shape is the leftmost thing above the green digit?": "circle",  # the furthest of those above, not the other way
+    "what shape is the leftmost thing above the green digit?": "circle",  # furthest of those above
     "what size is the digit that is not green?": "small",
     "how many things that are not red are there?": "5",
     "how many things that are not small are there?": "4",

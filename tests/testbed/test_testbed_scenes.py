@@ -9,7 +9,6 @@ from collections import Counter
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from testbed_worlds import STEP
 
 from gadfly.errors import TestbedError
 from gadfly.testbed.drawing import DIAMETER_PX, RGB, draw
@@ -28,6 +27,7 @@ from gadfly.testbed.scenes import (
     digit_split,
     generate,
 )
+from testbed_worlds import STEP
 
 
 def some(n: int, split: str = "target", seed: int = 0, level: Level | None = None) -> list[Scene]:

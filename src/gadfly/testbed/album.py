@@ -31,8 +31,8 @@ def render(
     level: Level | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write `n` images and their annotations into a new or empty folder. Raises TestbedError if it holds anything, or if
-    there is no such split."""
+    """Write `n` images and their annotations into a new or empty folder. Raises TestbedError if it holds anything, or
+    if there is no such split."""
     scenes = generate(split, seed, level)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TestbedError(f"{folder} already holds something; name a new or an empty folder")
@@ -83,8 +83,12 @@ def read_scenes(folder: Path) -> dict[str, Scene]:
         raise TestbedError(
             f"{folder} has no {SCENES_FILE}; the oracle judges only folders made by `gadfly testbed render`"
         )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as fault:
+        raise TestbedError(f"{path} is not UTF-8 text ({fault})") from fault
     scenes = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             scenes[row["sha256"]] = Scene.from_json(row["scene"])

@@ -15,8 +15,8 @@ from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 
 MAX_WORDS = 60
 
-# Wordings of each operation. {the0}, {the1}: a description of one thing; {some0}: indefinite; {all0}: plural; {bare0}: no
-# article. {adjective} and {word} are the operation's own word.
+# Wordings of each operation. {the0}, {the1}: a description of one thing; {some0}: indefinite; {all0}: plural; {bare0}:
+# no article. {word}: the operation's own word.
 WORDINGS: dict[str, tuple[str, ...]] = {
     "colour": ("what colour is {the0}?", "what is the colour of {the0}?", "which colour does {the0} have?"),
     "shape": ("what shape is {the0}?", "what is the shape of {the0}?", "which shape does {the0} have?"),
@@ -138,7 +138,7 @@ def _parse_words(words: list[str]) -> Program | None:
     if not words or len(words) > MAX_WORDS or not vocabulary.issuperset(words):
         return None
     try:
-        return _ToProgram().transform(parser.parse(" ".join(words)))  # type: ignore[no-any-return]
+        return _ToProgram().transform(parser.parse(" ".join(words)))
     except LarkError:
         return None
 
@@ -245,8 +245,9 @@ def _program(operation: str, children: list[Token | Description]) -> Program:
 def _add_plain_rules() -> None:
     """Rules that only name their operation, and hops that only name their relation, share one shape each."""
     for name in (
-        "colour shape size digit parity greater count more row column direction same_direction exists larger"
-    ).split():
+        "colour", "shape", "size", "digit", "parity", "greater", "count", "more", "row", "column", "direction",
+        "same_direction", "exists", "larger",
+    ):  # fmt: skip
         setattr(_ToProgram, name, lambda self, children, name=name: _program(name, children))
     for name in ("left_of", "right_of", "above", "below", "next_to", "pointed_at_by"):
         setattr(_ToProgram, name, lambda self, children, name=name: (name, children[0]))

@@ -72,8 +72,8 @@ INVALID_REASONS = (NOT_GRAMMATICAL, NO_SUCH_OBJECT, AMBIGUOUS, TWO_QUESTIONS, AN
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Picks things: "the leftmost small red circle that is not … left of the star" has every part set. `noun` is a shape,
-    or "thing" for any. `but_not` is a colour or a size. `hop` is a relation and what it hangs on."""
+    """Picks things: "the leftmost small red circle that is not … left of the star" has every part set. `noun` is a
+    shape, or "thing" for any. `but_not` is a colour or a size. `hop` is a relation and what it hangs on."""
 
     noun: str = "thing"
     size: str | None = None
@@ -102,7 +102,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An operation over its descriptions. `word` is the operation's own word where it has one ("even", "more", "red")."""
+    """An operation over its descriptions. `word` is the operation's own word where it has one ("even", "red")."""
 
     operation: str
     descriptions: tuple[Description, ...]
@@ -200,7 +200,8 @@ class SceneIndex:
         return nearest
 
     def pick(self, description: Description) -> int:
-        """The things that a description denotes. Raises InvalidReference where a description it hangs on has no sole referent."""
+        """The things that a description denotes. Raises InvalidReference where a description it hangs on has no sole
+        referent."""
         mask = self.with_word[description.noun]
         if description.size is not None:
             mask &= self.with_word[description.size]

@@ -1,4 +1,4 @@
-"""Which skill combinations the question language reaches: a search for one valid question each. Knows programs and scenes.
+"""Which skill combinations the question language reaches: a search for one valid question each. Knows no English.
 
 The uniform sampler meets the rarer combinations seldom; this builds questions towards the combinations still missing.
 What it counts it can show: a program, all of whose steps are needed, that has an answer in one of the scenes given.
@@ -43,7 +43,9 @@ def conceivable_combinations() -> dict[Combination, list[tuple[str, Combination]
     return ways
 
 
-def reachable_combinations(scenes: Iterable[SceneIndex], seed: int = 0) -> dict[Combination, tuple[SceneIndex, Program]]:
+def reachable_combinations(
+    scenes: Iterable[SceneIndex], seed: int = 0
+) -> dict[Combination, tuple[SceneIndex, Program]]:
     """Combination → a scene and a valid program of at most `MAX_DEPTH` steps that needs just these skills.
 
     One try a scene for each combination still missing, so more scenes find more. Deterministic.

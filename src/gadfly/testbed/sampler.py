@@ -1,8 +1,8 @@
 """The uniform sampler: valid questions about a scene at a given depth. The yardstick for rates, and a baseline.
 
 The operation is drawn uniformly first, then how the remaining steps hang on its descriptions, then the things meant and
-the words that single them out. Yes and no are balanced as far as the scene allows. A step that changes nothing ("the red
-circle left of the star" where there is one red circle) is thrown away, so that depth is real.
+the words that single them out. Yes and no are balanced as far as the scene allows. A step that changes nothing ("the
+red circle left of the star" where there is one red circle) is thrown away, so that depth is real.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from gadfly.testbed.programs import (
     SET_OPERATIONS,
     Answer,
     Description,
-    Program,
     InvalidReference,
+    Program,
     SceneIndex,
     bits,
     run,
@@ -74,10 +74,8 @@ def _propose(scene: SceneIndex, operation: str, depth: int, rng: random.Random) 
             return None
         descriptions.append(description)
     if operation == "all":
-        descriptions[0] = replace(
-            descriptions[0],
-            **({"colour": None} if word in COLOURS else {"size": None}),
-        )
+        (d,) = descriptions
+        descriptions = [replace(d, colour=None) if word in COLOURS else replace(d, size=None)]
         word = _likely_word(scene, descriptions[0], word or "", rng)
     return Program(operation, tuple(descriptions), word)
 

@@ -118,7 +118,7 @@ def _stream(
     split: str, rng: np.random.Generator, own_digits: list[tuple[int, int]], level: Level | None
 ) -> Iterator[Scene]:
     while True:
-        chosen: Level = level if level is not None else ("plain", "busy")[int(rng.integers(2))]  # type: ignore[assignment]
+        chosen: Level = level if level is not None else ("plain", "busy")[int(rng.integers(2))]
         scene = _draw_scene(rng, own_digits, chosen)
         if scene.split == split:
             yield scene
