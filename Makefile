@@ -14,7 +14,7 @@ STATIC := $(wildcard src tests benchmarks scripts)
 TEST_ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format soak clean
+.PHONY: help install demo test check lint style types layers format soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,10 +28,18 @@ test: $(VENV)/.installed-dev ## run the tests, fast and slow
 	@echo "Running the tests, fast and slow, in $(TEST_WORKERS) processes …"
 	@$(TEST_ENV) $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --durations 10 $(PYTEST_ARGS)
 
-check: $(VENV)/.installed-dev ## static checks: ruff, mypy, the layers
+check: lint style types layers ## static checks: ruff, mypy, the layers
+
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(STATIC)
+
+style: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check $(STATIC)
+
+types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev ## mend what ruff can mend

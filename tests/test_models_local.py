@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checkpoints import IMAGE_TOKENS, build_llava
 from huggingface_hub import constants
 from PIL import Image as pil
 from PIL.Image import Image as Picture
 from transformers import LlamaConfig, LlamaForCausalLM, LlavaForConditionalGeneration
 
+from checkpoints import IMAGE_TOKENS, build_llava
 from gadfly.errors import ImageError, ModelError
 from gadfly.models.conformance import check_chat_model
 from gadfly.models.local import LocalModel, defuse

@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from probing_doubles import EchoTarget, ListStore, PlainReward, ScriptedQuestioner, WordVerifier, image
 
+from gadfly.counts import Counts, step_metrics
 from gadfly.errors import ConfigError, ImageError
 from gadfly.probing import Probing, Step, Written
-from gadfly.rates import Rates, step_metrics
 from gadfly.records import Completion, Verdict
 from gadfly.sweep import sweep
+from probing_doubles import EchoTarget, ListStore, PlainReward, ScriptedQuestioner, WordVerifier, image
 
 
 def parse(text: str) -> str | None:
@@ -102,14 +102,14 @@ def test_metrics_of_a_step_by_hand() -> None:
 def test_no_data_is_none_not_zero() -> None:
     metrics = step_metrics([])
     assert metrics["fdr"] is metrics["undecided_rate"] is metrics["reward/mean"] is metrics["combinations"] is None
-    undecided = Rates.of([Verdict.UNDECIDED])
+    undecided = Counts.of([Verdict.UNDECIDED])
     assert (undecided.fdr, undecided.failure_rate, undecided.undecided_rate) == (None, None, 1.0)
 
 
 @given(st.lists(st.sampled_from(list(Verdict))), st.lists(st.sampled_from(list(Verdict))))
 def test_rates_add_up(a: list[Verdict], b: list[Verdict]) -> None:
-    assert Rates.of(a) + Rates.of(b) == Rates.of(a + b)
-    assert Rates.of(a).total == len(a)
+    assert Counts.of(a) + Counts.of(b) == Counts.of(a + b)
+    assert Counts.of(a).total == len(a)
 
 
 def test_a_sweep_goes_through_all_images_before_it_comes_back() -> None:
@@ -130,7 +130,7 @@ def test_a_sweep_goes_through_all_images_before_it_comes_back() -> None:
     assert sorted(order[:4]) == sorted(order[4:8]) == list("abcd") and len(order) == 10
     assert max(Counter(order).values()) == 3
     assert seen == [(3, 10), (6, 10), (9, 10), (10, 10)]
-    assert rates == Rates(wrong=10) and len(loop.store.probes) == 10
+    assert rates == Counts(wrong=10) and len(loop.store.probes) == 10
     assert len({seed for _, seed in questioner.calls}) == 4
 
 

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gadfly.config import RewardConfig
 from gadfly.errors import ConfigError
 from gadfly.protocols import Reward
 from gadfly.records import Image, Judgement, Question, Verdict
-from gadfly.rewards.combination import CombinedReward, RewardWeights
+from gadfly.rewards.combination import CombinedReward
 from gadfly.rewards.embedding import HashEmbedder
-from gadfly.rewards.spread import term_spread
 from gadfly.rewards.verdict_terms import failure_term, invalid_term
 
 IMAGE = Image("0" * 64, "a.png", 4, 4)
-WEIGHTS = RewardWeights(failure=1.0, semantic=0.3, lexical=0.2, invalid=0.5, window=3, neighbours=2)
+WEIGHTS = RewardConfig(failure=1.0, semantic=0.3, lexical=0.2, invalid=0.5, window=3, neighbours=2)
 
 
 def ask(text: str, group: int = 0) -> Question:
@@ -100,25 +100,11 @@ def test_a_rebuilt_history_scores_exactly_as_the_one_lived_through(
 @pytest.mark.parametrize("bad", [{"semantic": -1.0}, {"lexical": float("nan")}, {"window": -1}, {"neighbours": 0}])
 def test_weights_out_of_range_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
-        RewardWeights(**bad)  # type: ignore[arg-type]
-
-
-def test_spread_by_hand() -> None:
-    terms: list[dict[str, float | None]] = [
-        {"a": 0.0, "b": None},
-        {"a": 2.0, "b": None},
-        {"a": 5.0, "b": 1.0},
-        {"a": 5.0},
-        {"a": 5.0},
-        {"a": None},
-    ]
-    # a: group 0 holds 0 and 2 (deviation 1), group 1 holds 5, 5, 5 (0), group 2 nothing: mean 1/2. b: one value: None.
-    assert term_spread(terms, [0, 0, 1, 1, 1, 2]) == {"a": 0.5, "b": None}
-    assert term_spread([], []) == {}
+        RewardConfig(**bad)  # type: ignore[arg-type]
 
 
 def test_novelty_is_bounded_for_a_long_history() -> None:
-    reward = CombinedReward(RewardWeights(window=50), HashEmbedder())
+    reward = CombinedReward(RewardConfig(window=50), HashEmbedder())
     rng = np.random.default_rng(0)
     words = np.array(["red", "cube", "left", "big", "dog", "how", "many", "?"])
     for _ in range(20):

@@ -14,7 +14,6 @@ from gadfly.errors import StoreError
 from gadfly.records import Verdict
 from gadfly.store.schema import migrate, schema_version, shipped_migrations
 from gadfly.store.sqlite import SqliteStore
-
 from store_samples import SCHEMA_1_PROBES, sample
 
 OLD = Path(__file__).parent / "data" / "store-schema-1.sqlite"

@@ -14,7 +14,6 @@ from gadfly.protocols import ProbeStore
 from gadfly.records import Completion, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.queries import PAGE_PROBES
 from gadfly.store.sqlite import SqliteStore
-
 from store_samples import probes, sample
 
 
@@ -197,6 +196,17 @@ def test_the_view_for_people(store: SqliteStore, tmp_path: Path) -> None:
     rows = shell.execute("SELECT phase, step, verdict, question, answer FROM current_probes").fetchall()
     shell.close()
     assert rows == [("train", 0, "WRONG", "question 0.0", "two")]
+
+
+def test_ordinary_text_is_plain_to_other_tools_and_only_awkward_text_is_a_blob(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    store.add([sample(0, at, question=text) for at, text in enumerate(["12", "é?", "NUL \0", "half \ud800"])])
+    shell = sqlite3.connect(tmp_path / "run" / "store.sqlite")
+    types = shell.execute("SELECT typeof(question), length(question) FROM turns ORDER BY probe").fetchall()
+    shell.close()
+    # Lengths are characters of a text, bytes of a blob: a lone surrogate takes 3.
+    assert types == [("text", 2), ("text", 2), ("blob", 5), ("blob", 8)]
 
 
 def test_it_is_a_probe_store(store: SqliteStore) -> None:

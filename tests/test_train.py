@@ -14,30 +14,29 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from probing_doubles import EchoTarget, ListStore, PlainReward, image
-from train_checkpoints import WORDS, build_llava
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from gadfly.config import SftConfig, TrainConfig
 from gadfly.errors import ConfigError, ImageError, ModelError
 from gadfly.probing import Probing
-from gadfly.records import Chat, Completion, Image, Judgement, Message, Probe, Question, Verdict
+from gadfly.records import Chat, Completion, Image, Judgement, Message, Probe, Question, Sampling, Verdict
 from gadfly.train import grpo
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, resume_step
 from gadfly.train.data import image_order, prompt_dataset
 from gadfly.train.grpo import train_grpo
 from gadfly.train.method import train
 from gadfly.train.questioner import banned_token_ids, load_questioner, one_process_one_device
-from gadfly.train.settings import SftSettings, TrainSettings
 from gadfly.train.sft import train_sft
+from probing_doubles import EchoTarget, ListStore, PlainReward, image
+from train_checkpoints import WORDS, build_llava
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"  # peft and trl still ask by the old name
 )
 
 IMAGES = [image(str(n)) for n in range(5)]
-SMALL = TrainSettings(
-    steps=2, images_per_step=2, group_size=4, max_new_tokens=6, learning_rate=1e-2, lora_rank=0, save_every=100
-)
+SMALL = TrainConfig(steps=2, images_per_step=2, group_size=4, learning_rate=1e-2, lora_rank=0, save_every=100)
+SAMPLING = Sampling(max_new_tokens=6, temperature=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def loop(verifier: Any = None, parse: Callable[[str], str | None] | None = None)
 
 
 def run(
-    settings: TrainSettings, checkpoint: Path, run_dir: Path, probing: Probing | None = None, **extra: Any
+    settings: TrainConfig, checkpoint: Path, run_dir: Path, probing: Probing | None = None, **extra: Any
 ) -> list[Probe]:
     made, store = loop()
     train_grpo(
@@ -78,7 +77,7 @@ def run(
         questioner_path=checkpoint,
         probing=probing or made,
         run_dir=run_dir,
-        **extra,
+        **{"sampling": SAMPLING, "seed": 0, **extra},
     )
     return store.probes
 
@@ -149,8 +148,8 @@ def test_kl_entropy_micro_batches_and_several_iterations_keep_the_step_count(che
 
 
 def test_the_questioner_never_writes_a_special_token(checkpoint: Path, tmp_path: Path, spy: type[Spy]) -> None:
-    settings = replace(SMALL, steps=1, images_per_step=4, group_size=8, max_new_tokens=24)
-    run(settings, checkpoint, tmp_path)
+    settings = replace(SMALL, steps=1, images_per_step=4, group_size=8)
+    run(settings, checkpoint, tmp_path, sampling=replace(SAMPLING, max_new_tokens=24))
     (rollout,) = spy.rollouts
     ids = set(rollout["completion_ids"][rollout["completion_mask"].bool()].tolist())
     banned = banned_token_ids(load_questioner(checkpoint, settings))
@@ -277,7 +276,7 @@ def test_the_same_run_gives_the_same_probes(checkpoint: Path, tmp_path: Path, ra
     settings = replace(SMALL, steps=3, lora_rank=rank)
     first = content(run(settings, checkpoint, tmp_path / "a"))
     assert first == content(run(settings, checkpoint, tmp_path / "b"))
-    assert first != content(run(replace(settings, seed=1), checkpoint, tmp_path / "c"))
+    assert first != content(run(settings, checkpoint, tmp_path / "c", seed=1))
 
 
 class Breaks:
@@ -338,10 +337,12 @@ def test_a_checkpoint_cut_short_is_passed_over(tmp_path: Path) -> None:
 def test_sft_teaches_the_question_of_each_image(checkpoint: Path, tmp_path: Path) -> None:
     """After SFT on one question per image, greedy generation under the same prompt writes it, and stops."""
     pairs = [(one, "what colour is the ball ?") for one in IMAGES]
-    settings = replace(SMALL, method="sft", sft=SftSettings(epochs=25, batch=5, learning_rate=1e-2))
+    settings = replace(SMALL, method="sft", sft=SftConfig(epochs=25, batch=5, learning_rate=1e-2))
     made, _ = loop()
     trained = train(
         settings,
+        sampling=SAMPLING,
+        seed=0,
         images=[],
         pairs=pairs,
         open_image=open_image,
@@ -376,13 +377,14 @@ def test_rl_after_sft_starts_from_its_result(checkpoint: Path, tmp_path: Path) -
         method="rl+sft",
         steps=1,
         learning_rate=1e-6,
-        max_new_tokens=8,
-        sft=SftSettings(epochs=25, batch=5, learning_rate=1e-2),
+        sft=SftConfig(epochs=25, batch=5, learning_rate=1e-2),
     )
     made, store = loop()
     for resume in (False, True):
         train(
             settings,
+            sampling=replace(SAMPLING, max_new_tokens=8),
+            seed=0,
             images=IMAGES,
             pairs=pairs,
             open_image=open_image,
@@ -409,6 +411,7 @@ def test_refusals_say_what_to_do(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no \\(image, question\\) pairs"):
         train_sft(
             SMALL,
+            seed=0,
             pairs=[],
             open_image=open_image,
             prompt_chat=prompt_chat,
@@ -420,6 +423,8 @@ def test_refusals_say_what_to_do(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageError):
         train_grpo(
             SMALL,
+            sampling=SAMPLING,
+            seed=0,
             images=[],
             open_image=open_image,
             prompt_chat=prompt_chat,
@@ -431,11 +436,16 @@ def test_refusals_say_what_to_do(checkpoint: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"group_size": 1}, {"micro_batch": 3}, {"temperature": 0.0}, {"train_vision": True, "lora_rank": 4}, {"steps": 0}],
+    [{"group_size": 1}, {"micro_batch": 3}, {"train_vision": True, "lora_rank": 4}, {"steps": 0}],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         replace(SMALL, **change)
+
+
+def test_greedy_training_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="greedy"):
+        run(SMALL, checkpoint, tmp_path, sampling=replace(SAMPLING, temperature=0.0))
 
 
 def test_a_checkpoint_that_pads_right_is_made_to_pad_left(tmp_path: Path) -> None:

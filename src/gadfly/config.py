@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -27,6 +28,12 @@ class ImagesConfig:
     max_side_px: int | None = None
     max_megapixels: float = 64.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.heldout_share < 1:
+            raise ConfigError(f"images.heldout_share must be at least 0 and below 1, not {self.heldout_share}")
+        if self.max_megapixels <= 0:
+            raise ConfigError(f"images.max_megapixels must be above 0, not {self.max_megapixels}")
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -42,11 +49,18 @@ class ModelConfig:
     top_p: float = 1.0
     trust_remote_code: bool = False
 
+    def __post_init__(self) -> None:
+        section = type(self).__name__.removesuffix("Config").lower()
+        _at_least(section, self, batch_size=1, max_new_tokens=1, temperature=0)
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"{section}.top_p must be above 0 and at most 1, not {self.top_p}")
+
 
 @dataclass(frozen=True, slots=True)
 class QuestionerConfig(ModelConfig):
     """The model that asks. `focus` is a topic of the user's that is added to its prompt."""
 
+    method: Literal["model", "uniform"] = "model"  # "uniform": the testbed's sampler, a baseline for sweeps
     temperature: float = 1.0
     max_new_tokens: int = 64
     focus: str | None = None
@@ -64,45 +78,120 @@ class VerifierConfig(ModelConfig):
 
     kind: Literal["oracle", "reference", "model"] = "model"
     pairs: str | None = None
-    max_new_tokens: int = 128
+    max_new_tokens: int = 160  # five criteria and a verdict, with some words on each
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        if self.kind == "reference" and not self.pairs:
+            raise ConfigError("verifier.kind 'reference' needs verifier.pairs, a file of question–answer pairs")
 
 
 @dataclass(frozen=True, slots=True)
 class RewardConfig:
-    """Weights of the reward terms, and what novelty is measured against. docs/notebook.md has the figures behind them."""
+    """What each reward term weighs, and what novelty is measured against.
+
+    One rule bounds the defaults: novelty alone (about 0.5 at most) is worth less than a failure, or a questioner could
+    live on it. docs/notebook.md has the figures behind them. `window` is in valid questions, `neighbours` the k of
+    semantic novelty, `max_order` the longest n-gram of lexical novelty.
+    """
 
     failure: float = 1.0
     semantic: float = 0.3
-    lexical: float = 0.3
-    invalid: float = 1.0
+    lexical: float = 0.2
+    invalid: float = 0.5
     window: int = 2000
     neighbours: int = 16
+    max_order: int = 5
     embedder: str = "sentence"  # "sentence" (all-MiniLM-L6-v2), "hash" (no model), or a path or hub id
+
+    def __post_init__(self) -> None:
+        for name in ("failure", "semantic", "lexical", "invalid"):
+            weight = getattr(self, name)
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ConfigError(f"reward.{name} is a weight, a finite number of at least 0, not {weight}")
+        _at_least("reward", self, window=0, neighbours=1, max_order=2)
+
+
+@dataclass(frozen=True, slots=True)
+class SftConfig:
+    """Supervised fine-tuning on (image, question) pairs. `epochs` passes over them, `batch` pairs an update.
+
+    `data` is a JSON-lines file of image and question, or the folder of an earlier run, whose WRONG probes are taken.
+    """
+
+    data: str | None = None
+    epochs: float = 1.0
+    batch: int = 16
+    learning_rate: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _at_least("train.sft", self, batch=1)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How the questioner is trained. A step asks `images_per_step` × `group_size` questions."""
+    """How the questioner is trained.
 
-    method: Literal["rl", "sft", "rl+sft"] = "rl"
+    A *step* is one round of the probing loop: `images_per_step` groups of `group_size` probes, followed by
+    `num_iterations` updates on them. Steps are counted from 0; every count below is in steps, not in updates.
+    """
+
+    method: Literal["rl", "sft", "rl+sft"] = "rl"  # "rl+sft" fine-tunes first, then trains by RL from the result
     steps: int = 150
     images_per_step: int = 4
     group_size: int = 8
-    learning_rate: float = 1e-4
-    warmup_steps: int = 5
-    beta: float = 0.0  # weight of the KL penalty
-    entropy_coef: float = 0.0
-    scale_rewards: Literal["none", "group", "batch"] = "none"
-    lora_rank: int = 0  # 0: all weights are trained
-    lora_alpha: int = 32
-    lora_targets: str = "all-linear"
+    micro_batch: int = 0  # probes per forward pass of an update; 0 is all at once. Lower it when memory runs out
+
+    # The update
+    learning_rate: float = 1e-5
+    lr_schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant_with_warmup"
+    warmup_steps: int = 0
     max_grad_norm: float = 1.0
+    weight_decay: float = 0.0
+    beta: float = 0.0  # weight of the KL divergence from the questioner as it was before RL
+    entropy_coef: float = 0.0  # weight of the entropy bonus, a lever against collapse
+    num_iterations: int = 1
+    epsilon: float = 0.2  # clipping of the probability ratio; without effect at num_iterations = 1
+    # No division by a group's deviation: where a whole group is RIGHT, or WRONG, it would blow the small differences
+    # of novelty up to full size. dr_grpo goes with it: a constant denominator, so neither a question's length nor an
+    # UNDECIDED neighbour changes the weight of a token (arXiv 2503.20783).
+    scale_rewards: Literal["none", "group", "batch"] = "none"
+    loss_type: Literal["dr_grpo", "grpo", "dapo", "bnpo"] = "dr_grpo"
+    # A question cut off at max_new_tokens has no question mark: it is INVALID, and that is what teaches the questioner
+    # to stop. Masking it would hide the lesson.
+    mask_truncated_completions: bool = False
+
+    # What is trained
+    lora_rank: int = 16  # 0 trains the weights themselves
+    lora_alpha: int = 32
+    lora_targets: tuple[str, ...] = ()  # endings of module names; () is every linear layer of the language model
+    train_vision: bool = False  # only with lora_rank = 0; the vision tower is frozen otherwise
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where a GPU has it, else float32
+    activation_checkpointing: bool = False  # less memory, a third more time
+
+    # Keeping
     save_every: int = 50
-    report_to: tuple[str, ...] = ()
-    sft_data: str | None = None  # a file of (image, question), or a run folder whose WRONG probes are the examples
-    sft_steps: int = 200
-    sft_learning_rate: float = 1e-4
-    sft_batch_size: int = 16
+    keep_checkpoints: int = 2
+    report_to: tuple[str, ...] = ()  # "wandb", "trackio", "tensorboard", …; metrics.jsonl is always written
+
+    sft: SftConfig = field(default_factory=SftConfig)
+
+    def __post_init__(self) -> None:
+        _at_least("train", self, steps=1, images_per_step=1, group_size=2, num_iterations=1, save_every=1)
+        _at_least("train", self, keep_checkpoints=1, lora_rank=0, micro_batch=0)
+        if self.micro_batch and self.probes_per_step % self.micro_batch:
+            raise ConfigError(
+                f"train.micro_batch {self.micro_batch} does not divide the {self.probes_per_step} probes of a step "
+                f"(images_per_step x group_size); choose one of its divisors, or 0 for all at once"
+            )
+        if self.train_vision and self.lora_rank:
+            raise ConfigError(
+                "train.train_vision needs train.lora_rank = 0; to adapt vision layers by LoRA name them in lora_targets"
+            )
+
+    @property
+    def probes_per_step(self) -> int:
+        return self.images_per_step * self.group_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +200,9 @@ class SweepConfig:
 
     n: int = 1000
     batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        _at_least("sweep", self, n=1, batch_size=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +239,6 @@ def from_dict(data: Mapping[str, Any]) -> Config:
     """A configuration from nested mappings. Raises ConfigError for unknown keys, wrong types and values out of range."""
     config = _build(Config, data, "")
     assert isinstance(config, Config)
-    _check_ranges(config)
     return config
 
 
@@ -199,39 +290,8 @@ def _coerce(wanted: Any, value: Any, path: str) -> Any:
     raise ConfigError(f"{path} must be {expected}, not {value!r}")
 
 
-def _check_ranges(config: Config) -> None:
-    positive = {
-        "train.steps": config.train.steps,
-        "train.images_per_step": config.train.images_per_step,
-        "train.learning_rate": config.train.learning_rate,
-        "train.save_every": config.train.save_every,
-        "train.sft_steps": config.train.sft_steps,
-        "train.sft_batch_size": config.train.sft_batch_size,
-        "sweep.n": config.sweep.n,
-        "sweep.batch_size": config.sweep.batch_size,
-        "reward.window": config.reward.window,
-        "reward.neighbours": config.reward.neighbours,
-        "images.max_megapixels": config.images.max_megapixels,
-    }
-    for role in ("questioner", "target", "verifier"):
-        model: ModelConfig = getattr(config, role)
-        positive[f"{role}.batch_size"] = model.batch_size
-        positive[f"{role}.max_new_tokens"] = model.max_new_tokens
-        if model.temperature < 0:
-            raise ConfigError(f"{role}.temperature must not be negative, not {model.temperature}")
-        if not 0 < model.top_p <= 1:
-            raise ConfigError(f"{role}.top_p must be above 0 and at most 1, not {model.top_p}")
-    for name, value in positive.items():
-        if value <= 0:
-            raise ConfigError(f"{name} must be above 0, not {value}")
-    if config.train.group_size < 2:
-        raise ConfigError(
-            f"train.group_size must be at least 2 (GRPO compares within a group), not {config.train.group_size}"
-        )
-    if not 0 <= config.images.heldout_share < 1:
-        raise ConfigError(f"images.heldout_share must be at least 0 and below 1, not {config.images.heldout_share}")
-    for name in ("failure", "semantic", "lexical", "invalid"):
-        if getattr(config.reward, name) < 0:
-            raise ConfigError(f"reward.{name} is a weight and must not be negative; `invalid` is subtracted already")
-    if config.verifier.kind == "reference" and not config.verifier.pairs:
-        raise ConfigError("verifier.kind 'reference' needs verifier.pairs, a file of question–answer pairs")
+def _at_least(section: str, config: Any, **least: int) -> None:
+    """Raises ConfigError for the first of these settings that is below its least value."""
+    for name, value in least.items():
+        if getattr(config, name) < value:
+            raise ConfigError(f"{section}.{name} must be at least {value}, not {getattr(config, name)}")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import final
 
+from gadfly.counts import Metric, step_metrics
 from gadfly.protocols import ProbeStore, Reward, Target, Verifier
-from gadfly.rates import Metric, step_metrics
 from gadfly.records import Completion, Image, Judgement, Probe, ProbeKey, Question, Turn, Verdict
 
 UNPARSABLE = "unparsable"

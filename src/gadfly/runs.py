@@ -16,8 +16,8 @@ from typing import Any
 
 import gadfly
 from gadfly.config import Config, from_dict
+from gadfly.counts import Counts, Metric
 from gadfly.errors import ConfigError, StoreError
-from gadfly.rates import Metric, Rates
 from gadfly.store.sqlite import STORE_NAME, SqliteStore
 from gadfly.wiring import Wiring
 
@@ -26,7 +26,7 @@ TRAINED = "questioner"
 RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "sentence-transformers", "numpy", "pillow")
 
 OnStep = Callable[[int, int, Mapping[str, Metric]], None]
-OnSweep = Callable[[int, int, Rates], None]
+OnSweep = Callable[[int, int, Counts], None]
 
 
 def folder_of(config: Config) -> Path:
@@ -105,7 +105,7 @@ def sweep(
     split: str = "train",
     questioner: Path | None = None,
     on_progress: OnSweep | None = None,
-) -> Rates:
+) -> Counts:
     """Ask `config.sweep.n` questions with a frozen questioner; goes on where an earlier attempt of the phase ended.
 
     The novelty terms of a sweep are scored against the sweep's own history.
@@ -115,7 +115,7 @@ def sweep(
     wiring = Wiring(config)
     steps = store.steps(phase)
     first_step = max((s.step for s in steps), default=-1) + 1
-    done = Rates.of(p.verdict for p in store.probes(phase))
+    done = Counts.of(p.verdict for p in store.probes(phase))
     if first_step * config.sweep.batch_size >= config.sweep.n:
         return done
     with _attempt(store, phase, first_step) as attempt:

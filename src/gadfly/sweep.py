@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from gadfly.counts import Counts
 from gadfly.errors import ConfigError, ImageError
 from gadfly.probing import Probing, Written
 from gadfly.protocols import Questioner
-from gadfly.rates import Rates
 from gadfly.records import Image
 
 
@@ -23,8 +23,8 @@ def sweep(
     phase: str = "sweep",
     attempt: int = 0,
     first_step: int = 0,
-    on_progress: Callable[[int, int, Rates], None] | None = None,
-) -> Rates:
+    on_progress: Callable[[int, int, Counts], None] | None = None,
+) -> Counts:
     """Make `n` probes, `batch` a step, and count their verdicts.
 
     The images are gone through in passes, each in an order of its own: none is asked about twice before all were asked
@@ -38,7 +38,7 @@ def sweep(
         raise ImageError("no images to sweep over; give at least one")
     if n < 1 or batch < 1:
         raise ConfigError(f"a sweep of {n} probes in batches of {batch}: both must be at least 1")
-    rates = Rates()
+    counts = Counts()
     order = _passes(len(images), n, seed)
     for step in range(first_step, -(-n // batch)):
         chosen = [images[place] for place in order[step * batch : (step + 1) * batch]]
@@ -49,10 +49,10 @@ def sweep(
             for image, completion in zip(chosen, completions, strict=True)
         ]
         made = probing.step(written, phase=phase, attempt=attempt, step=step)
-        rates += Rates.of(probe.verdict for probe in made.probes)
+        counts += Counts.of(probe.verdict for probe in made.probes)
         if on_progress is not None:
-            on_progress(min((step + 1) * batch, n), n, rates)
-    return rates
+            on_progress(min((step + 1) * batch, n), n, counts)
+    return counts
 
 
 def _passes(n_images: int, n: int, seed: int) -> list[int]:

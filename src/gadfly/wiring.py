@@ -87,6 +87,10 @@ class Wiring:
         return ModelQuestioner(model, load_prompt(config.prompt or "questioner"), sampling(config), config.focus or "")
 
     @property
+    def questioner_sampling(self) -> Sampling:
+        return sampling(self._config.questioner)
+
+    @property
     def prompt_chat(self) -> Callable[[Image], Chat]:
         """What the questioner is asked about an image, in training as in a sweep."""
         config = self._config.questioner
@@ -104,12 +108,12 @@ class Wiring:
 
     def sft_pairs(self) -> Sequence[tuple[Image, str]]:
         """What SFT learns from: a file of (image, question), or the WRONG probes of earlier runs. Raises ConfigError."""
-        data = self._config.train.sft_data
+        data = self._config.train.sft.data
         if self._config.train.method == "rl":
             return ()
         if data is None:
             raise ConfigError(
-                f"train.method {self._config.train.method!r} needs train.sft_data: a JSON-lines file of image and "
+                f"train.method {self._config.train.method!r} needs train.sft.data: a JSON-lines file of image and "
                 "question, or the folder of an earlier run"
             )
         path = Path(data)
@@ -142,9 +146,7 @@ def open_images(config: ImagesConfig) -> FolderSource:
     """The folder of images. Raises ImageError, ConfigError."""
     if not config.path:
         raise ConfigError("no images are named; give --images FOLDER or set images.path")
-    return FolderSource(
-        config.path, max_pixels=int(config.max_megapixels * 1_000_000), max_side_px=config.max_side_px
-    )
+    return FolderSource(config.path, max_pixels=int(config.max_megapixels * 1_000_000), max_side_px=config.max_side_px)
 
 
 def sampling(config: ModelConfig) -> Sampling:
@@ -174,5 +176,3 @@ def _wrong_questions(run: Path, images: Mapping[str, Image]) -> list[tuple[Image
     if not pairs:
         raise ConfigError(f"{run} has no WRONG probe about any of these images; nothing to fine-tune on")
     return pairs
-
-

@@ -98,6 +98,7 @@ def test_an_operation_can_be_asked_for(operation: str) -> None:
     assert {pair[0].operation for pair in pairs if pair is not None} == {operation}
 
 
+@pytest.mark.slow
 def test_at_least_3000_skill_combinations_are_reachable() -> None:
     """Each with a question that has an answer in a scene, and that needs each of its at most four steps."""
     conceivable = conceivable_combinations()

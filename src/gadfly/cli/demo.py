@@ -28,7 +28,7 @@ def demo(
         print_combinations,
         print_comparison,
         print_summary,
-        summarise_seeded,
+        summarise_over,
         sweep_line,
         training_line,
     )
@@ -79,7 +79,7 @@ def demo(
         print_comparison(phases, as_json=False)
         everything = list(store.probes("train"))
         say("\n[bold]Found while training[/]")
-        print_summary(summarise_seeded(everything))
+        print_summary(summarise_over(everything, phases["before"]))
         print_combinations(everything)
         say(f"\nThe run is in {runs.folder_of(config)}. Three pictures of it:")
         for path in draw_pictures(config, everything, store):

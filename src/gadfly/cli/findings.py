@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from gadfly.analysis.comparison import compare, contrast
-from gadfly.analysis.rates import FDR, Rates
+from gadfly.analysis.rates import FDR, Rates, rates
 from gadfly.analysis.skills import combination_table, skill_table
 from gadfly.analysis.summary import Summary, gallery, summarise
 from gadfly.analysis.training import curves, window_size
 from gadfly.cli.output import console, plain, print_json, rate_text, table
 from gadfly.config import Config
-from gadfly.rates import Metric
-from gadfly.rates import Rates as Counts
+from gadfly.counts import Counts, Metric
 from gadfly.records import Probe
 from gadfly.report.pictures import draw_gallery, draw_skills, draw_training
 from gadfly.runs import folder_of
@@ -30,7 +29,9 @@ ANALYSIS_SEED = 0  # of the bootstrap: the same store gives the same intervals
 def training_line(metrics: Mapping[str, Metric]) -> str:
     """What stands beside the bar of a training."""
     return "  ".join(
-        f"{name} {value:.0%}" for name, key in (("FDR", "fdr"), ("valid", "valid_rate")) if (value := metrics.get(key))
+        f"{name} {value:.0%}"
+        for name, key in (("FDR", "fdr"), ("valid", "valid_rate"))
+        if (value := metrics.get(key)) is not None
     )
 
 
@@ -41,10 +42,18 @@ def sweep_line(counts: Counts) -> str:
     return "  ".join(said)
 
 
+def summarise_over(probes: Sequence[Probe], frozen: Sequence[Probe] = ()) -> Summary:
+    """The summary of a training's probes. What counts as failing more than usual is measured against `frozen`, what a
+    questioner that was not being trained found; a trained one's own rate is high everywhere."""
+    rng = np.random.default_rng(ANALYSIS_SEED)
+    base = rates(frozen, rng).failure.value if frozen else None
+    return summarise(probes, rng, base=base)
+
+
 def finish(config: Config, store: SqliteStore, phase: str, as_json: bool) -> None:
     """End a command: the table of what the target gets wrong, and the pictures beside the store."""
     probes = list(store.probes(phase))
-    summary = summarise(probes, np.random.default_rng(ANALYSIS_SEED))
+    summary = summarise_over(probes)
     pictures = draw_pictures(config, probes, store) if probes else []
     if as_json:
         print_json({"run": str(folder_of(config)), **as_plain(summary), "pictures": [str(p) for p in pictures]})

@@ -32,8 +32,13 @@ class HasInterval(Protocol):
     def n(self) -> int: ...
 
 
+_LOG_WIDTH = 150  # of tables that go to a file or a pipe
+
+
 def console() -> Console:
-    return Console(highlight=False)
+    """Standard output: as wide as the terminal, or wide enough for any table where it is none."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=_LOG_WIDTH)
 
 
 def complain(message: str) -> None:
@@ -52,7 +57,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], num
     """Print a table; the columns named in `numeric` are aligned to the right."""
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     for column in columns:
-        shown.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+        shown.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
     for row in rows:
         shown.add_row(*(escape(plain(cell)) for cell in row))
     console().print(shown)

@@ -54,9 +54,7 @@ def evaluate(
     for skill, by_depth in scores.items():
         for d, (hits, total) in by_depth.items():
             low, high = wilson_interval(hits, total)
-            rows.append(
-                {"skill": skill, "depth": d, "accuracy": hits / total, "low": low, "high": high, "n": total}
-            )
+            rows.append({"skill": skill, "depth": d, "accuracy": hits / total, "low": low, "high": high, "n": total})
     if as_json:
         print_json({"model": str(model), "seed": seed, "rows": rows})
         return

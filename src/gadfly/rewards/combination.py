@@ -7,11 +7,9 @@ and whose formula is not: the weighted sum, the window and the None for UNDECIDE
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from gadfly.errors import ConfigError
+from gadfly.config import RewardConfig
 from gadfly.protocols import Embedder
 from gadfly.records import Judgement, Question, Verdict
 from gadfly.rewards.embedding import CachedEmbedder
@@ -20,34 +18,6 @@ from gadfly.rewards.semantic import SemanticHistory
 from gadfly.rewards.verdict_terms import failure_term, invalid_term
 
 Terms = Mapping[str, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class RewardWeights:
-    """What each term weighs, and what novelty is measured against.
-
-    The defaults of semantic, lexical and invalid are provisional, not yet measured. They obey one rule: novelty alone
-    (at most about 0.5) is worth less than a failure, or a questioner could live on it. `window` is in valid
-    questions, `neighbours` the k of semantic novelty, `max_order` the longest n-gram of lexical novelty.
-    """
-
-    failure: float = 1.0
-    semantic: float = 0.3
-    lexical: float = 0.2
-    invalid: float = 0.5
-    window: int = 2000
-    neighbours: int = 16
-    max_order: int = 5
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for a value out of range."""
-        for name in ("failure", "semantic", "lexical", "invalid"):
-            weight = getattr(self, name)
-            if not (math.isfinite(weight) and weight >= 0):
-                raise ConfigError(f"reward weight {name} is {weight}; give a finite number of at least 0")
-        for name, least in (("window", 0), ("neighbours", 1), ("max_order", 2)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"reward setting {name} is {getattr(self, name)}; give at least {least}")
 
 
 class CombinedReward:
@@ -63,7 +33,7 @@ class CombinedReward:
     lived through the run, provided that the embedder gives a text the same vector every time.
     """
 
-    def __init__(self, weights: RewardWeights, embedder: Embedder) -> None:
+    def __init__(self, weights: RewardConfig, embedder: Embedder) -> None:
         self._weights = weights
         # Room for the window and for a step's batch, so that a text is embedded once: when it is scored.
         self._embedder = CachedEmbedder(embedder, capacity=2 * weights.window + 4096)

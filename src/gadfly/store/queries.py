@@ -71,7 +71,12 @@ def read_probes(
     connection: sqlite3.Connection, attempt: Attempt, step_limit: int, wanted: ProbeFilter
 ) -> Iterator[list[Probe]]:
     """Pages of one attempt's probes below `step_limit`, by (step, index)."""
-    conditions, parameters = ["attempt = ?", "step < ?", "(step, idx) > (?, ?)"], [attempt.attempt, step_limit]
+    # The unary plus keeps SQLite from walking the whole attempt by key where the image's index finds the few at once.
+    attempt_column = "attempt" if wanted.image is None else "+attempt"
+    conditions, parameters = (
+        [f"{attempt_column} = ?", "step < ?", "(step, idx) > (?, ?)"],
+        [attempt.attempt, step_limit],
+    )
     extra: list[Any] = []
     if wanted.verdict is not None:
         conditions.append("verdict = ?")
@@ -99,6 +104,7 @@ def read_probes(
 def read_valid_questions(connection: sqlite3.Connection, attempts: list[Attempt], limit: int) -> list[str]:
     """The last questions of the last `limit` valid, current probes, oldest first."""
     newest_first: list[str] = []
+    # The unary plus before verdict: walk back by key and stop at the limit, instead of sorting all that are valid.
     for attempt in reversed(attempts):
         rows = connection.execute(
             "SELECT (SELECT question FROM turns WHERE turns.probe = probes.probe ORDER BY position DESC LIMIT 1)"

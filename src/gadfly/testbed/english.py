@@ -244,10 +244,22 @@ def _program(operation: str, children: list[Token | Description]) -> Program:
 
 def _add_plain_rules() -> None:
     """Rules that only name their operation, and hops that only name their relation, share one shape each."""
-    for name in (
-        "colour", "shape", "size", "digit", "parity", "greater", "count", "more", "row", "column", "direction",
-        "same_direction", "exists", "larger",
-    ):  # fmt: skip
+    for name in [
+        "colour",
+        "shape",
+        "size",
+        "digit",
+        "parity",
+        "greater",
+        "count",
+        "more",
+        "row",
+        "column",
+        "direction",
+        "same_direction",
+        "exists",
+        "larger",
+    ]:
         setattr(_ToProgram, name, lambda self, children, name=name: _program(name, children))
     for name in ("left_of", "right_of", "above", "below", "next_to", "pointed_at_by"):
         setattr(_ToProgram, name, lambda self, children, name=name: (name, children[0]))

@@ -11,8 +11,9 @@ from gadfly.testbed.english import Ungrammatical, parse
 from gadfly.testbed.programs import Description, Program, SceneIndex, run
 from gadfly.testbed.scenes import Scene
 
-_DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_NUMBER_WORDS = {w: str(i) for i, w in enumerate(_DIGIT_NAMES)}
+_NUMBER_WORDS = {
+    w: str(i) for i, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+}
 
 
 class OracleVerifier:

@@ -8,9 +8,7 @@ from typing import Any
 from gadfly.testbed.checkpoints import bundled
 
 
-def demo_settings(
-    images: Path, out: Path, *, steps: int, seed: int, heldout_share: float, n: int
-) -> dict[str, Any]:
+def demo_settings(images: Path, out: Path, *, steps: int, seed: int, heldout_share: float, n: int) -> dict[str, Any]:
     """A configuration as nested mappings: the bundled questioner against the bundled target, judged by the oracle."""
     return {
         "name": "run",

@@ -26,9 +26,10 @@ from transformers import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from gadfly.errors import ImageError, ModelError
+from gadfly.config import TrainConfig
+from gadfly.errors import ConfigError, ImageError, ModelError
 from gadfly.probing import Probing, Written
-from gadfly.records import Chat, Completion, Image
+from gadfly.records import Chat, Completion, Image, Sampling
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint
 from gadfly.train.data import IMAGE_INDEX, image_order, prompt_dataset
 from gadfly.train.questioner import (
@@ -41,14 +42,15 @@ from gadfly.train.questioner import (
 )
 from gadfly.train.quiet import quiet_trl
 from gadfly.train.recorder import OnStep, StepRecorder
-from gadfly.train.settings import TrainSettings
 
 PHASE = "train"
 
 
 def train_grpo(
-    settings: TrainSettings,
+    settings: TrainConfig,
     *,
+    sampling: Sampling,
+    seed: int,
     images: Sequence[Image],
     open_image: Callable[[Image], Picture],
     prompt_chat: Callable[[Image], Chat],
@@ -61,7 +63,8 @@ def train_grpo(
 ) -> Path:
     """Train the questioner at `questioner_path` on `images`; returns the folder of the trained one.
 
-    `prompt_chat` is what the questioner is asked, one image in it. Probes are stored under phase "train", `attempt`,
+    `sampling` is how it writes: its seed is not used, and top_p below 1 samples from another distribution than the one
+    that is updated. `prompt_chat` is what it is asked, one image in it. Probes are stored under phase "train", `attempt`,
     and the step. The same settings on the same machine give the same probes, and a run that was resumed gives those
     of one that was not.
 
@@ -77,7 +80,11 @@ def train_grpo(
     """
     if not images:
         raise ImageError("no images to train on; give at least one")
-    arguments = _arguments(settings, run_dir)
+    if sampling.temperature <= 0:
+        raise ConfigError(
+            f"questioner.temperature is {sampling.temperature}; a group of greedy questions would be all the same"
+        )
+    arguments = _arguments(settings, sampling, seed, run_dir)
     one_process_one_device(arguments.world_size)
     trainee = load_questioner(questioner_path, settings)
     arguments.generation_kwargs = {"suppress_tokens": banned_token_ids(trainee)}
@@ -88,7 +95,7 @@ def train_grpo(
         num_iterations=settings.num_iterations,
         on_step=on_step,
     )
-    order = image_order(len(images), settings.steps * settings.images_per_step, settings.seed)
+    order = image_order(len(images), settings.steps * settings.images_per_step, seed)
     with quiet_trl():
         trainer = ResumableGRPOTrainer(
             model=trainee.model,
@@ -130,13 +137,13 @@ class ResumableGRPOTrainer(GRPOTrainer):
         model.load_state_dict(saved.state_dict())
 
 
-def _arguments(settings: TrainSettings, run_dir: Path) -> GRPOConfig:
+def _arguments(settings: TrainConfig, sampling: Sampling, seed: int, run_dir: Path) -> GRPOConfig:
     """Our settings in trl's terms: one of our steps is `num_iterations` updates on one batch of generations."""
     micro_batch = settings.micro_batch or settings.probes_per_step
     micro_batches = settings.probes_per_step // micro_batch
     return GRPOConfig(
         output_dir=str(checkpoint_dir(run_dir)),
-        seed=settings.seed,
+        seed=seed,
         max_steps=settings.steps * settings.num_iterations,
         per_device_train_batch_size=micro_batch,
         gradient_accumulation_steps=micro_batches,
@@ -144,10 +151,10 @@ def _arguments(settings: TrainSettings, run_dir: Path) -> GRPOConfig:
         num_generations=settings.group_size,
         num_iterations=settings.num_iterations,
         shuffle_dataset=False,  # the data set is laid out in order, see prompt_dataset
-        max_completion_length=settings.max_new_tokens,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        top_k=settings.top_k,
+        max_completion_length=sampling.max_new_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=0,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.lr_schedule,
         warmup_steps=settings.warmup_steps * settings.num_iterations,
@@ -175,7 +182,7 @@ def _arguments(settings: TrainSettings, run_dir: Path) -> GRPOConfig:
 
 
 def _reward_function(
-    settings: TrainSettings, images: Sequence[Image], probing: Probing, recorder: StepRecorder, attempt: int
+    settings: TrainConfig, images: Sequence[Image], probing: Probing, recorder: StepRecorder, attempt: int
 ) -> Callable[..., list[float | None]]:
     """The one reward function that trl gets. It sees a whole step: every group in full, on the only process."""
 
@@ -208,7 +215,7 @@ def _reward_function(
 
 @contextmanager
 def _saved_if_broken_off(
-    trainer: GRPOTrainer, recorder: StepRecorder, settings: TrainSettings, run_dir: Path
+    trainer: GRPOTrainer, recorder: StepRecorder, settings: TrainConfig, run_dir: Path
 ) -> Iterator[None]:
     """Save a checkpoint of the last whole step when training ends by an exception, and let the exception go on.
 

@@ -7,17 +7,19 @@ from pathlib import Path
 
 from PIL.Image import Image as Picture
 
+from gadfly.config import TrainConfig
 from gadfly.probing import Probing
-from gadfly.records import Chat, Image
+from gadfly.records import Chat, Image, Sampling
 from gadfly.train.grpo import train_grpo
 from gadfly.train.recorder import OnStep
-from gadfly.train.settings import TrainSettings
 from gadfly.train.sft import train_sft
 
 
 def train(
-    settings: TrainSettings,
+    settings: TrainConfig,
     *,
+    sampling: Sampling,
+    seed: int,
     images: Sequence[Image],
     pairs: Sequence[tuple[Image, str]],
     open_image: Callable[[Image], Picture],
@@ -42,6 +44,7 @@ def train(
         if not (resume and tuned.exists()):
             train_sft(
                 settings,
+                seed=seed,
                 pairs=pairs,
                 open_image=open_image,
                 prompt_chat=prompt_chat,
@@ -54,6 +57,8 @@ def train(
     if settings.method != "sft":
         train_grpo(
             settings,
+            sampling=sampling,
+            seed=seed,
             images=images,
             open_image=open_image,
             prompt_chat=prompt_chat,

@@ -14,8 +14,8 @@ import torch
 from peft import LoraConfig, PeftModel
 from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
 
+from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ModelError
-from gadfly.train.settings import TrainSettings
 
 
 @final
@@ -28,7 +28,7 @@ class Trainee:
     processor: Any
 
 
-def load_questioner(path: str | Path, settings: TrainSettings) -> Trainee:
+def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
     """Load a vision-language checkpoint and its processor for training.
 
     Raises ModelError for a checkpoint that is missing, sees no images, has no chat template, or cannot pad left.
@@ -95,7 +95,7 @@ def ending_token_ids(trainee: Trainee) -> set[int]:
     return listed
 
 
-def lora_config(trainee: Trainee, settings: TrainSettings) -> LoraConfig | None:
+def lora_config(trainee: Trainee, settings: TrainConfig) -> LoraConfig | None:
     """The adapters to train, None where the weights themselves are trained.
 
     By default they sit on every linear layer of the language model, vision tower and output head left out: trl reads
@@ -121,7 +121,7 @@ def lora_config(trainee: Trainee, settings: TrainSettings) -> LoraConfig | None:
     )
 
 
-def autocast_bf16(settings: TrainSettings) -> bool:
+def autocast_bf16(settings: TrainConfig) -> bool:
     """Whether to compute in bfloat16. Raises ConfigError where it is demanded of a GPU that lacks it."""
     if settings.precision == "auto":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported()

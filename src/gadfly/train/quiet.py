@@ -1,8 +1,9 @@
-"""Keeps trl from two things that it does unasked. Knows nothing of training."""
+"""Keeps trl from things that it does unasked. Knows nothing of training."""
 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,10 @@ def quiet_trl() -> Iterator[None]:
     hub.HF_HUB_DISABLE_TELEMETRY = True
     log.addFilter(_worth_printing)
     try:
-        yield
+        with warnings.catch_warnings():
+            # trl and peft still ask by the old name, at every step.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            yield
     finally:
         log.removeFilter(_worth_printing)
         hub.HF_HUB_DISABLE_TELEMETRY = reported

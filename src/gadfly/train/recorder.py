@@ -13,8 +13,8 @@ from typing import Any, final
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from gadfly.counts import Metric
 from gadfly.probing import Step
-from gadfly.rates import Metric
 from gadfly.train.randomness import RandomState
 
 OnStep = Callable[[int, int, Mapping[str, Metric]], None]

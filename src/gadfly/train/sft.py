@@ -13,6 +13,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ModelError
 from gadfly.records import Chat, Image
 from gadfly.train.data import pair_dataset
@@ -27,12 +28,12 @@ from gadfly.train.questioner import (
 )
 from gadfly.train.quiet import quiet_trl
 from gadfly.train.recorder import OnStep
-from gadfly.train.settings import TrainSettings
 
 
 def train_sft(
-    settings: TrainSettings,
+    settings: TrainConfig,
     *,
+    seed: int,
     pairs: Sequence[tuple[Image, str]],
     open_image: Callable[[Image], Picture],
     prompt_chat: Callable[[Image], Chat],
@@ -52,7 +53,7 @@ def train_sft(
         raise ConfigError("no (image, question) pairs to fine-tune on; give a file of them, or a run with WRONG probes")
     arguments = SFTConfig(
         output_dir=str(run_dir / "train" / "sft_state"),
-        seed=settings.seed,
+        seed=seed,
         num_train_epochs=settings.sft.epochs,
         per_device_train_batch_size=settings.sft.batch,
         learning_rate=settings.sft.learning_rate,

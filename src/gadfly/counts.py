@@ -18,7 +18,7 @@ Metric = float | int | None
 
 @final
 @dataclass(frozen=True, slots=True)
-class Rates:
+class Counts:
     """How many probes got which verdict. A rate over no probes is None, not 0. Sums of two are the counts of both."""
 
     right: int = 0
@@ -27,7 +27,7 @@ class Rates:
     undecided: int = 0
 
     @classmethod
-    def of(cls, verdicts: Iterable[Verdict]) -> Rates:
+    def of(cls, verdicts: Iterable[Verdict]) -> Counts:
         counts = Counter(verdicts)
         return cls(
             right=counts[Verdict.RIGHT],
@@ -36,8 +36,8 @@ class Rates:
             undecided=counts[Verdict.UNDECIDED],
         )
 
-    def __add__(self, other: Rates) -> Rates:
-        return Rates(
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
             right=self.right + other.right,
             wrong=self.wrong + other.wrong,
             invalid=self.invalid + other.invalid,
@@ -83,19 +83,19 @@ def step_metrics(probes: Sequence[Probe]) -> dict[str, Metric]:
     A `spread` is the mean over groups of the population standard deviation within the group, over the groups with at
     least two numbers: it is what a group-relative trainer can see of a term. Means of nothing are None.
     """
-    rates = Rates.of(probe.verdict for probe in probes)
+    counts = Counts.of(probe.verdict for probe in probes)
     metrics: dict[str, Metric] = {
-        "n": rates.total,
-        "n_decided": rates.decided,
-        "n_valid": rates.valid,
-        "right": rates.right,
-        "wrong": rates.wrong,
-        "invalid": rates.invalid,
-        "undecided": rates.undecided,
-        "fdr": rates.fdr,
-        "valid_rate": rates.valid_rate,
-        "failure_rate": rates.failure_rate,
-        "undecided_rate": rates.undecided_rate,
+        "n": counts.total,
+        "n_decided": counts.decided,
+        "n_valid": counts.valid,
+        "right": counts.right,
+        "wrong": counts.wrong,
+        "invalid": counts.invalid,
+        "undecided": counts.undecided,
+        "fdr": counts.fdr,
+        "valid_rate": counts.valid_rate,
+        "failure_rate": counts.failure_rate,
+        "undecided_rate": counts.undecided_rate,
         "groups": len({probe.group for probe in probes}),
         "questions_distinct": len({(tuple(image.id for image in probe.images), probe.question) for probe in probes}),
     }

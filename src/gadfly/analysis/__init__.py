@@ -1,0 +1,1 @@
+"""What is made of probes once they are recorded: rates, skills, comparisons, curves. Knows records only."""

@@ -1,0 +1,121 @@
+"""How a training went: rates and reward terms over windows of steps. Knows records only, not what was optimised."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from scipy.special import stdtrit
+
+from gadfly.analysis.rates import FDR, UNDECIDED_RATE, VALID_RATE, Rate, image_key, rate
+from gadfly.analysis.statistics import LEVEL
+from gadfly.records import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean over n numbers; None without data, and without an interval where all came from one image or step."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A run of steps, first and last included, with what its probes showed. `terms` are unweighted.
+
+    Equal (images, question) pairs count once within a window, not over windows: a curve shows what was asked then.
+    Means of terms and reward are over all probes, as the trainer saw them."""
+
+    first_step: int
+    last_step: int
+    n_probes: int
+    fdr: Rate
+    valid: Rate
+    undecided: Rate
+    reward: Mean
+    terms: Mapping[str, Mean]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricWindow:
+    """A run of steps with the mean of one logged metric over them."""
+
+    first_step: int
+    last_step: int
+    mean: Mean
+
+
+def curves(probes: Iterable[Probe], window_steps: int, rng: np.random.Generator) -> list[Window]:
+    """Windows of `window_steps` steps, in order, from step 0 on; a window without probes is left out."""
+    assert window_steps > 0
+    windows: defaultdict[int, list[Probe]] = defaultdict(list)
+    for probe in probes:
+        windows[probe.key.step // window_steps].append(probe)
+    return [_window(windows[number], number * window_steps, window_steps, rng) for number in sorted(windows)]
+
+
+def window_size(last_step: int, points: int = 25) -> int:
+    """How many steps a window should have for a curve of about `points` points."""
+    return max(1, -(-(last_step + 1) // points))
+
+
+def metric_curve(steps: Iterable[tuple[int, Mapping[str, object]]], name: str, window_steps: int) -> list[MetricWindow]:
+    """The same for one logged metric, from (step, metrics) pairs: steps without it, or with no finite number, are left
+    out. The interval takes steps as independent, which neighbouring steps are not quite: it is somewhat too narrow."""
+    assert window_steps > 0
+    windows: defaultdict[int, list[float]] = defaultdict(list)
+    for step, metrics in steps:
+        value = metrics.get(name)
+        if isinstance(value, (int, float)) and isfinite(value):
+            windows[step // window_steps].append(float(value))
+    return [
+        MetricWindow(
+            number * window_steps, (number + 1) * window_steps - 1, clustered_mean([[v] for v in windows[number]])
+        )
+        for number in sorted(windows)
+    ]
+
+
+def clustered_mean(values_by_cluster: Sequence[Sequence[float]], level: float = LEVEL) -> Mean:
+    """The mean of all values, with mean ± t · s, where s is the linearised standard error of a ratio of sums over
+    clusters (Cochran, Sampling Techniques, 1977, section 9A.1) and t has clusters - 1 degrees of freedom."""
+    clusters = [values for values in values_by_cluster if values]
+    sums_I = np.array([sum(values) for values in clusters])
+    sizes_I = np.array([len(values) for values in clusters], dtype=np.float64)
+    n, n_clusters = int(sizes_I.sum()), len(clusters)
+    if n == 0:
+        return Mean(None, None, None, 0)
+    value = float(sums_I.sum() / n)
+    if n_clusters < 2:
+        return Mean(value, None, None, n)
+    variance = n_clusters / (n_clusters - 1) * float(((sums_I - value * sizes_I) ** 2).sum()) / n**2
+    half_width = float(stdtrit(n_clusters - 1, 0.5 + level / 2)) * variance**0.5
+    return Mean(value, value - half_width, value + half_width, n)
+
+
+def _window(probes: list[Probe], first_step: int, window_steps: int, rng: np.random.Generator) -> Window:
+    names = sorted({name for probe in probes for name in probe.terms})
+    return Window(
+        first_step=first_step,
+        last_step=first_step + window_steps - 1,
+        n_probes=len(probes),
+        fdr=rate(probes, FDR, rng),
+        valid=rate(probes, VALID_RATE, rng),
+        undecided=rate(probes, UNDECIDED_RATE, rng),
+        reward=_mean_over_images([(probe, probe.reward) for probe in probes]),
+        terms={name: _mean_over_images([(probe, probe.terms.get(name)) for probe in probes]) for name in names},
+    )
+
+
+def _mean_over_images(numbers: Iterable[tuple[Probe, float | None]]) -> Mean:
+    clusters: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
+    for probe, number in numbers:
+        if number is not None:
+            clusters[image_key(probe)].append(number)
+    return clustered_mean([clusters[image] for image in sorted(clusters)])

@@ -1,0 +1,1 @@
+"""Questioner, target and verifier: a prompt and a parser over any model. Knows nothing of backends."""

@@ -1,0 +1,38 @@
+"""What every questioner, target and verifier must hold to, as checks to run on any of them. Knows no particular one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gadfly.protocols import Questioner, Target, Verifier
+from gadfly.records import Completion, Image, Question, Verdict
+
+
+def check_questioner(questioner: Questioner, images: Sequence[Image]) -> None:
+    """Raise AssertionError where the questioner breaks its contract on these images."""
+    assert questioner.ask([], 0) == [], "no images, no questions"
+    asked = questioner.ask(images, 3)
+    assert len(asked) == len(images), f"{len(images)} images in, {len(asked)} questions out"
+    assert questioner.ask(images, 3) == asked, "one seed gives two questions"
+
+
+def check_target(target: Target, questions: Sequence[Question]) -> None:
+    """Raise AssertionError where the target breaks its contract on these questions."""
+    assert target.answer([]) == [], "no questions, no answers"
+    answers = target.answer(questions)
+    assert len(answers) == len(questions), f"{len(questions)} questions in, {len(answers)} answers out"
+    assert target.answer(list(reversed(questions)))[::-1] == answers, "answers do not follow the order of the questions"
+
+
+def check_verifier(verifier: Verifier, questions: Sequence[Question], answers: Sequence[Completion]) -> None:
+    """Raise AssertionError where the verifier breaks its contract on these questions and answers."""
+    assert verifier.judge([], []) == [], "no questions, no judgements"
+    judged = verifier.judge(questions, answers)
+    assert len(judged) == len(questions), f"{len(questions)} questions in, {len(judged)} judgements out"
+    backwards = verifier.judge(list(reversed(questions)), list(reversed(answers)))
+    assert backwards[::-1] == judged, "judgements depend on the order of the batch"
+    failed = [Completion(error="timeout") for _ in questions]
+    for before, after in zip(judged, verifier.judge(questions, failed), strict=True):
+        assert not after.verdict.valid, "an answer that never came was called right or wrong"
+        if before.verdict is Verdict.INVALID:
+            assert after.verdict is Verdict.INVALID, "a bad question was excused since the target failed to answer"
