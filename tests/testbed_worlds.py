@@ -25,12 +25,12 @@ STREET = Scene(
     (
         Thing("circle", "red", "large", 0, 0),
         Thing("star", "red", "small", 0, 1),
-        Thing("arrow", "blue", "medium", 0, 3, direction="left"),
         Thing("digit", "green", "small", 1, 1, digit=7, digit_image=7),
         Thing("square", "blue", "large", 2, 0),
         Thing("circle", "red", "medium", 2, 1),
         Thing("digit", "yellow", "small", 2, 3, digit=4, digit_image=4),
         Thing("arrow", "purple", "small", 3, 3, direction="up"),
+        Thing("arrow", "blue", "medium", 0, 3, direction="left"),
     ),
     "white",
     "plain",
