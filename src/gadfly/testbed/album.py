@@ -31,19 +31,21 @@ def render(
     level: Level | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write `n` images and their annotations into a new or empty folder. Raises TestbedError if it holds anything."""
+    """Write `n` images and their annotations into a new or empty folder. Raises TestbedError if it holds anything, or
+    if there is no such split."""
+    scenes = generate(split, seed, level)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TestbedError(f"{folder} already holds something; name a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for i, scene in enumerate(itertools.islice(generate(split, seed, level), n)):
+    for i, scene in enumerate(itertools.islice(scenes, n)):
         name = f"{i:06d}.png"
         png = encode(scene)
         (folder / name).write_bytes(png)
         digest = hashlib.sha256(png).hexdigest()
         lines.append(json.dumps({"image": name, "sha256": digest, "split": split, "scene": scene.to_json()}))
         on_progress(i + 1)
-    (folder / SCENES_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / SCENES_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def encode(scene: Scene) -> bytes:
@@ -81,8 +83,12 @@ def read_scenes(folder: Path) -> dict[str, Scene]:
         raise TestbedError(
             f"{folder} has no {SCENES_FILE}; the oracle judges only folders made by `gadfly testbed render`"
         )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as fault:
+        raise TestbedError(f"{path} is not UTF-8 text ({fault})") from fault
     scenes = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             scenes[row["sha256"]] = Scene.from_json(row["scene"])

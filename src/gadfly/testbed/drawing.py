@@ -1,7 +1,7 @@
 """Drawing: a scene becomes pixels. Knows scenes only.
 
-Each form is rasterised once per size at 8-fold supersampling and kept as an alpha mask, so that drawing a scene is a few
-small array operations (well under a millisecond).
+Each form is rasterised once per size at 8-fold supersampling and kept as an alpha mask, so that drawing a scene is a
+few small array operations (well under a millisecond).
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def draw(scene: Scene) -> NDArray[np.uint8]:
         _make_busy(canvas, rng)
     for thing in scene.things:
         _paint(canvas, thing, rng)
-    return np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _make_busy(canvas: NDArray[np.float32], rng: np.random.Generator) -> None:

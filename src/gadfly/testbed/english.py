@@ -15,8 +15,8 @@ from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 
 MAX_WORDS = 60
 
-# Wordings of each operation. {the0}, {the1}: a description of one thing; {some0}: indefinite; {all0}: plural; {bare0}: no
-# article. {adjective} and {word} are the operation's own word.
+# Wordings of each operation. {the0}, {the1}: a description of one thing; {some0}: indefinite; {all0}: plural; {bare0}:
+# no article. {word}: the operation's own word.
 WORDINGS: dict[str, tuple[str, ...]] = {
     "colour": ("what colour is {the0}?", "what is the colour of {the0}?", "which colour does {the0} have?"),
     "shape": ("what shape is {the0}?", "what is the shape of {the0}?", "which shape does {the0} have?"),
@@ -118,6 +118,8 @@ def parse(text: str) -> Program:
     if not sentences:
         raise Ungrammatical(NOT_GRAMMATICAL, "there is no question")
     words = sentences[0].split()
+    if len(words) > 2 * MAX_WORDS + 1:  # not even two questions are that long, and looking for two takes a while
+        raise Ungrammatical(NOT_GRAMMATICAL, "far too long")
     if len(sentences) == 1:
         program = _parse_words(words)
         if program is not None:
@@ -136,7 +138,7 @@ def _parse_words(words: list[str]) -> Program | None:
     if not words or len(words) > MAX_WORDS or not vocabulary.issuperset(words):
         return None
     try:
-        return _ToProgram().transform(parser.parse(" ".join(words)))  # type: ignore[no-any-return]
+        return _ToProgram().transform(parser.parse(" ".join(words)))
     except LarkError:
         return None
 

@@ -25,6 +25,7 @@ RELATIONS: dict[str, str] = {
     "same_size": "logic.same_size",
 }
 SPATIAL = ("left_of", "right_of", "above", "below", "next_to")
+_OPPOSITES = {"left_of": "right_of", "right_of": "left_of", "above": "below", "below": "above"}
 EXTREMES = ("leftmost", "rightmost", "topmost", "bottommost")
 
 # Operations → the skill that the step needs, how many descriptions they take, and the words they may carry.
@@ -71,8 +72,8 @@ INVALID_REASONS = (NOT_GRAMMATICAL, NO_SUCH_OBJECT, AMBIGUOUS, TWO_QUESTIONS, AN
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Picks things: "the leftmost small red circle that is not … left of the star" has every part set. `noun` is a shape,
-    or "thing" for any. `but_not` is a colour or a size. `hop` is a relation and what it hangs on."""
+    """Picks things: "the leftmost small red circle that is not … left of the star" has every part set. `noun` is a
+    shape, or "thing" for any. `but_not` is a colour or a size. `hop` is a relation and what it hangs on."""
 
     noun: str = "thing"
     size: str | None = None
@@ -101,7 +102,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An operation over its descriptions. `word` is the operation's own word where it has one ("even", "more", "red")."""
+    """An operation over its descriptions. `word` is the operation's own word where it has one ("even", "red")."""
 
     operation: str
     descriptions: tuple[Description, ...]
@@ -199,7 +200,8 @@ class SceneIndex:
         return nearest
 
     def pick(self, description: Description) -> int:
-        """The things that a description denotes. Raises InvalidReference where a description it hangs on has no sole referent."""
+        """The things that a description denotes. Raises InvalidReference where a description it hangs on has no sole
+        referent."""
         mask = self.with_word[description.noun]
         if description.size is not None:
             mask &= self.with_word[description.size]
@@ -316,19 +318,51 @@ def _run_on_sets(program: Program, scene: SceneIndex, masks: list[int]) -> Answe
 
 def _stated(description: Description, attribute: str) -> str | None:
     """The value of an attribute that the description itself gives away, directly or through "the same … as"."""
-    own = {"colour": description.colour, "size": description.size}.get(attribute)
-    if attribute == "shape" and description.noun != "thing":
-        own = description.noun
+    own = _own(description, attribute)
     if own is None and description.hop is not None and description.hop[0] == f"same_{attribute}":
         return _stated(description.hop[1], attribute)
     return own
 
 
+def _own(description: Description, attribute: str) -> str | None:
+    """The value of an attribute that the description's own words state."""
+    if attribute == "shape":
+        return description.noun if description.noun != "thing" else None
+    return description.colour if attribute == "colour" else description.size
+
+
+def _denied(description: Description, attribute: str) -> str | None:
+    """The value that the description says an attribute has not."""
+    if description.but_not is None or attribute != ("colour" if description.but_not in COLOURS else "size"):
+        return None
+    return description.but_not
+
+
 def _denies_itself(description: Description) -> bool:
-    """Whether it says of one attribute both what it is and what it is not ("the red circle that is not blue")."""
-    denied = description.but_not
-    own = denied is not None and (description.colour if denied in COLOURS else description.size) is not None
-    return own or (description.hop is not None and _denies_itself(description.hop[1]))
+    """Whether it says of one attribute both what it is and what it is not: "the red circle that is not blue", "the red
+    circle with the same colour as the blue star"."""
+    for attribute in ("shape", "colour", "size"):
+        own, denied = _own(description, attribute), _denied(description, attribute)
+        if own is not None and denied is not None:
+            return True
+        if description.hop is not None and description.hop[0] == f"same_{attribute}":
+            stated = _stated(description.hop[1], attribute)
+            if stated is not None and (denied == stated or own not in (None, stated)):
+                return True
+    return description.hop is not None and _denies_itself(description.hop[1])
+
+
+def _is_part(a: Description, b: Description) -> bool:
+    """Whether by the words alone all that fits `a` fits `b` too ("red circles left of the star", "circles")."""
+    pairs = ((a.size, b.size), (a.colour, b.colour), (a.but_not, b.but_not), (a.hop, b.hop))
+    if b.extreme is not None:
+        return a == b
+    return b.noun in ("thing", a.noun) and all(theirs in (None, ours) for ours, theirs in pairs)
+
+
+def _says_relation(description: Description, other: Description, operation: str) -> bool:
+    """Whether the description hangs on `other` by the very relation that is asked about, or by its opposite."""
+    return description.hop in ((operation, other), (_OPPOSITES.get(operation), other))
 
 
 def _refuse_contained(program: Program) -> None:
@@ -345,10 +379,16 @@ def _refuse_contained(program: Program) -> None:
         b = rest[0]
         if operation in ("and", "or", "more"):
             contained |= a == b
+            # "are there more red circles than circles?"
+            contained |= operation == "more" and (_is_part(a, b) if program.word == "more" else _is_part(b, a))
         elif operation in ("same_colour", "same_shape", "same_size", "larger"):
             attribute = "size" if operation == "larger" else operation.removeprefix("same_")
-            contained |= _stated(a, attribute) is not None and _stated(b, attribute) is not None
-        # "is the circle left of the star left of the star?"
-        contained |= a.hop == (operation, b)
+            of_a, of_b = _stated(a, attribute), _stated(b, attribute)
+            contained |= of_a is not None and of_b is not None
+            if operation != "larger":  # "is the red circle the same colour as the thing that is not red?"
+                contained |= of_a is not None and of_a == _denied(b, attribute)
+                contained |= of_b is not None and of_b == _denied(a, attribute)
+        # "is the circle left of the star left of the star?", and from the other side
+        contained |= _says_relation(a, b, operation) or _says_relation(b, a, operation)
     if contained:
         raise InvalidReference(ANSWER_CONTAINED, "the words of the question give the answer")

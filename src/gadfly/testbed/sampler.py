@@ -1,8 +1,8 @@
 """The uniform sampler: valid questions about a scene at a given depth. The yardstick for rates, and a baseline.
 
 The operation is drawn uniformly first, then how the remaining steps hang on its descriptions, then the things meant and
-the words that single them out. Yes and no are balanced as far as the scene allows. A step that changes nothing ("the red
-circle left of the star" where there is one red circle) is thrown away, so that depth is real.
+the words that single them out. Yes and no are balanced as far as the scene allows. A step that changes nothing ("the
+red circle left of the star" where there is one red circle) is thrown away, so that depth is real.
 """
 
 from __future__ import annotations
@@ -74,10 +74,8 @@ def _propose(scene: SceneIndex, operation: str, depth: int, rng: random.Random) 
             return None
         descriptions.append(description)
     if operation == "all":
-        descriptions[0] = replace(
-            descriptions[0],
-            **({"colour": None} if word in COLOURS else {"size": None}),
-        )
+        (d,) = descriptions
+        descriptions = [replace(d, colour=None) if word in COLOURS else replace(d, size=None)]
         word = _likely_word(scene, descriptions[0], word or "", rng)
     return Program(operation, tuple(descriptions), word)
 
@@ -144,7 +142,7 @@ def _one(
         description = Description(**{w: words[w] for w in order[:n]}, extreme=extreme, but_not=but_not, hop=hop)
         try:
             if scene.pick(description) == 1 << thing:
-                return description if _all_needed(scene, description, 1 << thing) else None
+                return description if every_step_needed(scene, description, 1 << thing) else None
         except InvalidReference:
             return None
     return None
@@ -194,12 +192,12 @@ def _several(scene: SceneIndex, steps: int, rng: random.Random) -> Description |
     if not steps:
         return description
     try:
-        return description if _all_needed(scene, description, scene.pick(description)) else None
+        return description if every_step_needed(scene, description, scene.pick(description)) else None
     except InvalidReference:
         return None
 
 
-def _all_needed(scene: SceneIndex, description: Description, mask: int) -> bool:
+def every_step_needed(scene: SceneIndex, description: Description, mask: int) -> bool:
     """Whether leaving any one step of the description itself out would change what it denotes."""
     shorter = []
     if description.extreme is not None:

@@ -105,15 +105,20 @@ def digit_images(split: str) -> list[int]:
 def generate(split: str, seed: int, level: Level | None = None) -> Iterator[Scene]:
     """An endless stream of scenes of one split. `level` None mixes plain and busy ones half and half.
 
-    Raises TestbedError for an unknown split.
+    Raises TestbedError for an unknown split, at once.
     """
     if split not in SPLITS:
         raise TestbedError(f"there is no testbed split {split!r}; the splits are {', '.join(SPLITS)}")
     labels = _digit_labels()
     own_digits = [(i, labels[i]) for i in digit_images(split)]
-    rng = np.random.default_rng([seed, sorted(SPLITS).index(split)])
+    return _stream(split, np.random.default_rng([seed, sorted(SPLITS).index(split)]), own_digits, level)
+
+
+def _stream(
+    split: str, rng: np.random.Generator, own_digits: list[tuple[int, int]], level: Level | None
+) -> Iterator[Scene]:
     while True:
-        chosen: Level = level if level is not None else ("plain", "busy")[int(rng.integers(2))]  # type: ignore[assignment]
+        chosen: Level = level if level is not None else ("plain", "busy")[int(rng.integers(2))]
         scene = _draw_scene(rng, own_digits, chosen)
         if scene.split == split:
             yield scene
