@@ -58,47 +58,50 @@ _PLURALS = {shape: "crosses" if shape == "cross" else f"{shape}s" for shape in S
 _SINGULARS = {plural: shape for shape, plural in _PLURALS.items()}
 
 
-def realise(program: Program, rng: random.Random) -> str:
-    """One wording of a program, drawn at random. `parse` gives the same program back for every one of them."""
+def realise(program: Program, rng: random.Random, mark: str = "") -> str:
+    """One wording of a program, drawn at random. `parse` gives the same program back for every one of them.
+
+    `mark` is written behind the last word of each description, inner ones first: the order of `program.walk()`.
+    """
     parts: dict[str, str] = {"word": program.word or ""}
     if program.operation in SPATIAL:
         first, second = program.descriptions
-        relation = f"{rng.choice(HOP_WORDINGS[program.operation])} {_the(second, rng)}"
+        relation = f"{rng.choice(HOP_WORDINGS[program.operation])} {_the(second, rng, mark)}"
         # "is the circle left of the star above the ring?" could be read in two ways, "does … lie …" in one only.
         if first.hop is None and rng.random() < 0.6:
-            return f"is {_the(first, rng)} {relation}?"
-        return f"does {_the(first, rng)} lie {relation}?"
+            return f"is {_the(first, rng, mark)} {relation}?"
+        return f"does {_the(first, rng, mark)} lie {relation}?"
     for i, description in enumerate(program.descriptions):
         for form, say in (("the", _the), ("some", _some), ("all", _all), ("bare", _bare)):
             if form == "the" or description.extreme is None:
-                parts[f"{form}{i}"] = say(description, rng)
+                parts[f"{form}{i}"] = say(description, rng, mark)
     return rng.choice(WORDINGS[program.operation]).format(**parts)
 
 
-def _the(d: Description, rng: random.Random) -> str:
-    return f"the {d.extreme + ' ' if d.extreme else ''}{_bare(d, rng)}"
+def _the(d: Description, rng: random.Random, mark: str) -> str:
+    return f"the {d.extreme + ' ' if d.extreme else ''}{_bare(d, rng, mark)}"
 
 
-def _some(d: Description, rng: random.Random) -> str:
-    bare = _bare(d, rng)
+def _some(d: Description, rng: random.Random, mark: str) -> str:
+    bare = _bare(d, rng, mark)
     return f"{'an' if bare[0] in 'aeiou' else 'a'} {bare}"
 
 
-def _bare(d: Description, rng: random.Random) -> str:
-    return _words(d, rng.choice(("thing", "thing", "object")) if d.noun == "thing" else d.noun, "is", rng)
+def _bare(d: Description, rng: random.Random, mark: str) -> str:
+    return _words(d, rng.choice(("thing", "thing", "object")) if d.noun == "thing" else d.noun, "is", rng, mark)
 
 
-def _all(d: Description, rng: random.Random) -> str:
-    return _words(d, rng.choice(("things", "things", "objects")) if d.noun == "thing" else _PLURALS[d.noun], "are", rng)
+def _all(d: Description, rng: random.Random, mark: str) -> str:
+    return _words(d, rng.choice(("things", "things", "objects")) if d.noun == "thing" else _PLURALS[d.noun], "are", rng, mark)
 
 
-def _words(d: Description, noun: str, verb: str, rng: random.Random) -> str:
+def _words(d: Description, noun: str, verb: str, rng: random.Random, mark: str) -> str:
     words = [w for w in (d.size, d.colour, noun) if w is not None]
     if d.but_not is not None:
         words.append(f"that {verb} not {d.but_not}")
     if d.hop is not None:
-        words.append(f"{rng.choice(HOP_WORDINGS[d.hop[0]])} {_the(d.hop[1], rng)}")
-    return " ".join(words)
+        words.append(f"{rng.choice(HOP_WORDINGS[d.hop[0]])} {_the(d.hop[1], rng, mark)}")
+    return " ".join(words) + mark
 
 
 class Ungrammatical(Exception):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.testbed import vocabulary
-from gadfly.testbed.programs import SceneIndex
+from gadfly.testbed.programs import SceneIndex, bits
 from gadfly.testbed.scenes import GRID, Level, Scene, generate
 from gadfly.testbed.vocabulary import ASSISTANT, END, IMAGE, USER
 
@@ -26,12 +26,20 @@ PREFIX = 1 + N_CELLS  # <user> and the image
 IGNORED = -100
 
 
-class Teacher(Protocol):
-    """Says what is to be learned from a scene: (prompt words, completion words), or None if nothing comes to mind."""
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """A prompt and what is to be written after it, in words. `referents` say what the descriptions in the prompt mean:
+    (place of the last word, how many steps it takes to find, the things as a bit mask)."""
 
-    def __call__(
-        self, scene: SceneIndex, progress: float, rng: random.Random
-    ) -> tuple[list[str], list[str]] | None: ...
+    prompt: list[str]
+    completion: list[str]
+    referents: tuple[tuple[int, int, int], ...] = ()
+
+
+class Teacher(Protocol):
+    """Says what is to be learned from a scene, or None if nothing comes to mind. `progress` is from 0 to 1."""
+
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,8 @@ class Lesson:
     positions_B_L: NDArray[np.int64]
     blocks_B_L: NDArray[np.int64]  # 0: image, seen by all; 1…: questions, seen by themselves; −1: padding
     labels_B_L: NDArray[np.int64]  # what the *next* token must be, or IGNORED
+    referent_places_R_3: NDArray[np.int64]  # of R descriptions: image, token, steps it takes to find what it means
+    referent_cells_R_C: NDArray[np.float32]  # 1 for the cells that hold what it means
 
 
 def cell_words(scene: Scene, ids: dict[str, int]) -> NDArray[np.int64]:
@@ -77,18 +87,20 @@ def lessons(
         shape = (n_images, length)
         tokens, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         blocks, labels = np.full(shape, -1, np.int64), np.full(shape, IGNORED, np.int64)
+        places: list[tuple[int, int, int]] = []
+        cells: list[NDArray[np.float32]] = []
         for b, scene in enumerate(scenes):
             tokens[b, 0], tokens[b, 1:PREFIX] = ids[USER], ids[IMAGE]
             positions[b, :PREFIX] = np.arange(PREFIX)
             blocks[b, :PREFIX] = 0
             index, at, block, misses = SceneIndex(scene), PREFIX, 1, 0
             while misses < 3:
-                pair = teacher(index, step / steps, rng)
-                if pair is None:
+                exercise = teacher(index, step / steps, rng)
+                if exercise is None:
                     misses += 1
                     continue
-                prompt = [ids[w] for w in pair[0]] + [ids[ASSISTANT]]
-                completion = [ids[w] for w in pair[1]] + [ids[END]]
+                prompt = [ids[w] for w in exercise.prompt] + [ids[ASSISTANT]]
+                completion = [ids[w] for w in exercise.completion] + [ids[END]]
                 whole = prompt + completion[:-1]
                 end = at + len(whole)
                 if end > length:
@@ -97,5 +109,24 @@ def lessons(
                 positions[b, at:end] = PREFIX + np.arange(len(whole))
                 blocks[b, at:end] = block
                 labels[b, at + len(prompt) - 1 : end] = completion
+                for place, n_steps, mask in exercise.referents:
+                    places.append((b, at + place, n_steps))
+                    cells.append(_cells(scene, mask))
                 at, block = end, block + 1
-        yield Lesson(scenes, np.stack([cell_words(s, ids) for s in scenes]), tokens, positions, blocks, labels)
+        yield Lesson(
+            scenes,
+            np.stack([cell_words(s, ids) for s in scenes]),
+            tokens,
+            positions,
+            blocks,
+            labels,
+            np.array(places, np.int64).reshape(-1, 3),
+            np.array(cells, np.float32).reshape(-1, N_CELLS),
+        )
+
+
+def _cells(scene: Scene, mask: int) -> NDArray[np.float32]:
+    cells = np.zeros(N_CELLS, np.float32)
+    for i in bits(mask):
+        cells[scene.things[i].row * GRID + scene.things[i].column] = 1.0
+    return cells

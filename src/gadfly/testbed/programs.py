@@ -94,6 +94,10 @@ class Description:
             steps.extend(self.hop[1].skills())
         return steps
 
+    def walk(self) -> list[Description]:
+        """The descriptions it hangs on, innermost first, and itself last."""
+        return [*(self.hop[1].walk() if self.hop is not None else ()), self]
+
     def n_attributes(self) -> int:
         """Attribute words of the whole reference, those of the descriptions it hangs on included."""
         own = (self.noun != "thing") + (self.size is not None) + (self.colour is not None) + (self.but_not is not None)
@@ -107,6 +111,10 @@ class Program:
     operation: str
     descriptions: tuple[Description, ...]
     word: str | None = None
+
+    def walk(self) -> list[Description]:
+        """All its descriptions in the order of their last words."""
+        return [inner for description in self.descriptions for inner in description.walk()]
 
     def steps(self) -> list[str]:
         """The skill of each reasoning step, with repetitions."""

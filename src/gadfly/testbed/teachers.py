@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
-from gadfly.testbed.programs import SceneIndex
+from gadfly.testbed.lessons import Exercise
+from gadfly.testbed.programs import Program, SceneIndex
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
 
@@ -25,12 +26,12 @@ RELATE = (
 class AnswerTeacher:
     """Teaches to answer: easy operations first, then more, then composition."""
 
-    count_from: float = 0.15
-    relate_from: float = 0.3
-    compose_from: float = 0.4
+    count_from: float = 0.08
+    relate_from: float = 0.16
+    compose_from: float = 0.3
     deep_from: float = 0.7
 
-    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> tuple[list[str], list[str]] | None:
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
         operations = list(LOOK)
         if progress >= self.count_from:
             operations += COUNT
@@ -46,7 +47,8 @@ class AnswerTeacher:
             return None
         program, answer = drawn
         assert answer.text is not None
-        return vocabulary.split(realise(program, rng)), [answer.text]
+        words, referents = _with_referents(program, scene, rng)
+        return Exercise(words, [answer.text], referents)
 
 
 # Shares of questions by number of reasoning steps, 1 to 4.
@@ -59,7 +61,7 @@ class AskTeacher:
 
     focus_share: float = 0.25
 
-    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> tuple[list[str], list[str]] | None:
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
         depth = rng.choices((1, 2, 3, 4), weights=ASKED_DEPTHS)[0]
         drawn = sample(scene, depth, rng)
         if drawn is None:
@@ -68,4 +70,23 @@ class AskTeacher:
         prompt = vocabulary.ASK
         if rng.random() < self.focus_share:
             prompt = vocabulary.ASK_ABOUT.format(focus=FAMILIES[family(rng.choice(program.combination))])
-        return vocabulary.split(prompt), vocabulary.split(realise(program, rng))
+        return Exercise(vocabulary.split(prompt), vocabulary.split(realise(program, rng)))
+
+
+_MARK = "|"  # no word of the language; its place is all that is kept
+
+
+def _with_referents(
+    program: Program, scene: SceneIndex, rng: random.Random
+) -> tuple[list[str], tuple[tuple[int, int, int], ...]]:
+    """The words of a question, and for each description in it where it ends and what it means."""
+    words: list[str] = []
+    referents = []
+    descriptions = iter(program.walk())
+    for word in realise(program, rng, f" {_MARK}").replace("?", " ?").replace(".", " .").split():
+        if word == _MARK:
+            description = next(descriptions)
+            referents.append((len(words) - 1, len(description.skills()), scene.pick(description)))
+        else:
+            words.append(word)
+    return words, tuple(referents)
