@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from gadfly.testbed.programs import INVALID_REASONS, OPERATIONS, Program, SceneIndex, run
+from gadfly.testbed.programs import INVALID_REASONS, MAX_DEPTH, OPERATIONS, Program, SceneIndex, run
 from gadfly.testbed.reach import conceivable_combinations, reachable_combinations
-from gadfly.testbed.sampler import MAX_DEPTH, sample
+from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Scene
 from gadfly.testbed.skills import FAMILIES, SKILLS, family
 from testbed_worlds import indexed_scenes, meant, second_opinion, shortened

@@ -92,7 +92,9 @@ def _bare(d: Description, rng: random.Random, mark: str) -> str:
 
 
 def _all(d: Description, rng: random.Random, mark: str) -> str:
-    return _words(d, rng.choice(("things", "things", "objects")) if d.noun == "thing" else _PLURALS[d.noun], "are", rng, mark)
+    return _words(
+        d, rng.choice(("things", "things", "objects")) if d.noun == "thing" else _PLURALS[d.noun], "are", rng, mark
+    )
 
 
 def _words(d: Description, noun: str, verb: str, rng: random.Random, mark: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from gadfly.records import Completion, Judgement, Question, Verdict
 from gadfly.testbed.english import Ungrammatical, parse
-from gadfly.testbed.programs import Description, Program, SceneIndex, run
+from gadfly.testbed.programs import MAX_DEPTH, NOT_GRAMMATICAL, Description, Program, SceneIndex, needed, run
 from gadfly.testbed.scenes import Scene
 
 _NUMBER_WORDS = {
@@ -19,7 +19,8 @@ _NUMBER_WORDS = {
 class OracleVerifier:
     """Judges questions about testbed images with exact ground truth. `scenes` maps image ids to scenes.
 
-    The answer counts as right when its words, without punctuation and a leading article, are the oracle's answer. An
+    Skills and depth are those of the steps that the question needs in its scene, so that padding earns nothing; an
+    invalid question has none. The answer counts as right when its words, without punctuation and a leading article, are the oracle's answer. An
     image that has no scene is UNDECIDED ("no_scene"): that is our fault, not the question's.
     """
 
@@ -39,17 +40,18 @@ class OracleVerifier:
             program = parse(question.text)
         except Ungrammatical as fault:
             return Judgement(Verdict.INVALID, str(fault))
-        truth = run(program, self._index(image_id))
+        if program.depth > MAX_DEPTH:
+            return Judgement(Verdict.INVALID, f"{NOT_GRAMMATICAL}: {program.depth} steps, {MAX_DEPTH} at most")
+        scene = self._index(image_id)
+        truth = run(program, scene)
         if truth.invalid is not None:
-            return _judgement(Verdict.INVALID, program, None, truth.invalid)
+            return Judgement(Verdict.INVALID, truth.invalid, program=program_text(program))
         if answer.text is None:
-            return _judgement(Verdict.UNDECIDED, program, truth.text, f"target_error: {answer.error}")
-        right = normalise(answer.text) == truth.text
-        return _judgement(Verdict.RIGHT if right else Verdict.WRONG, program, truth.text, None)
-
-
-def _judgement(verdict: Verdict, program: Program, expected: str | None, reason: str | None) -> Judgement:
-    return Judgement(verdict, reason, expected, program.combination, program.depth, program_text(program))
+            verdict, reason = Verdict.UNDECIDED, f"target_error: {answer.error}"
+        else:
+            verdict, reason = Verdict.RIGHT if normalise(answer.text) == truth.text else Verdict.WRONG, None
+        taken = needed(program, scene)
+        return Judgement(verdict, reason, truth.text, taken.combination, taken.depth, program_text(program))
 
 
 def program_text(program: Program) -> str:

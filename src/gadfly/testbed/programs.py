@@ -7,7 +7,7 @@ so that running a program is a handful of integer operations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES, Scene
@@ -58,6 +58,10 @@ OPERATIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "larger": ("logic.larger", 2, ()),
 }
 SET_OPERATIONS = frozenset({"count", "more", "exists", "all", "and", "or"})
+
+MAX_DEPTH = 4
+"""The language ends at four reasoning steps: a question with more is refused. Without an end, ever longer questions would
+be the easy way to a wrong answer."""
 
 ORDINALS = ("first", "second", "third", "fourth")
 
@@ -255,6 +259,24 @@ def run(program: Program, scene: SceneIndex) -> Answer:
         return Answer(None, str(invalid))
 
 
+def needed(program: Program, scene: SceneIndex) -> Program:
+    """A valid program without the steps of its descriptions that change nothing in this scene: "the red circle left of
+    the star" is "the red circle" where there is one. Its skills and depth are those that the question really takes."""
+    return replace(program, descriptions=tuple(_needed(d, scene) for d in program.descriptions))
+
+
+def _needed(description: Description, scene: SceneIndex) -> Description:
+    if description.hop is not None:
+        relation, other = description.hop
+        description = replace(description, hop=(relation, _needed(other, scene)))
+    meant = scene.pick(description)
+    for step in ("hop", "but_not", "extreme"):
+        shorter = replace(description, **{step: None})
+        if scene.pick(shorter) == meant:
+            description = shorter
+    return description
+
+
 def _yes(truth: bool) -> str:
     return "yes" if truth else "no"
 
@@ -393,7 +415,9 @@ def _refuse_contained(program: Program) -> None:
             attribute = "size" if operation == "larger" else operation.removeprefix("same_")
             of_a, of_b = _stated(a, attribute), _stated(b, attribute)
             contained |= of_a is not None and of_b is not None
-            if operation != "larger":  # "is the red circle the same colour as the thing that is not red?"
+            if operation == "larger":  # nothing small is larger, nothing is larger than the large
+                contained |= of_a == "small" or of_b == "large"
+            else:  # "is the red circle the same colour as the thing that is not red?"
                 contained |= of_a is not None and of_a == _denied(b, attribute)
                 contained |= of_b is not None and of_b == _denied(a, attribute)
         # "is the circle left of the star left of the star?", and from the other side

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from gadfly.testbed.programs import (
     EXTREMES,
+    MAX_DEPTH,
     OPERATIONS,
     RELATIONS,
     SET_OPERATIONS,
@@ -23,7 +24,7 @@ from gadfly.testbed.programs import (
     bits,
     run,
 )
-from gadfly.testbed.sampler import MAX_DEPTH, every_step_needed
+from gadfly.testbed.sampler import every_step_needed
 from gadfly.testbed.scenes import COLOURS, SIZES
 
 Combination = tuple[str, ...]

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from gadfly.testbed.programs import (
     EXTREMES,
+    MAX_DEPTH,
     OPERATIONS,
     RELATIONS,
     SET_OPERATIONS,
@@ -25,7 +26,6 @@ from gadfly.testbed.programs import (
 )
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 
-MAX_DEPTH = 4
 _TRIES = 24
 _YES_NO = frozenset(OPERATIONS) - {"colour", "shape", "size", "digit", "count", "row", "column", "direction"}
 _UNLIKE = frozenset({"colour", "shape", "size"})  # attributes that a question about them must not state
