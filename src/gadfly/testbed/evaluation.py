@@ -1,4 +1,4 @@
-"""Evaluation: how good a chat model is at the testbed's questions, by skill and depth. Knows the ChatModel protocol only."""
+"""Evaluation: how good a chat model is at the testbed's questions, by skill and depth. Knows the protocol only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def uniform_exam(*, split: str, seed: int, n: int, depths: Sequence[int], level:
 
 
 def sit(model: ChatModel, exam: Exam) -> list[bool]:
-    """Which of an exam's questions the model answers rightly. A failed call counts as wrong: it is an exam, not a run."""
+    """Which of an exam's questions the model answers rightly. A failed call counts as wrong: this is an exam."""
     chats = [(Message("user", (image, text)),) for image, _, text, _ in exam.questions]
     completions = model.complete(chats, Sampling(max_new_tokens=8))
     return [

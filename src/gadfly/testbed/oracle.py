@@ -20,8 +20,8 @@ class OracleVerifier:
     """Judges questions about testbed images with exact ground truth. `scenes` maps image ids to scenes.
 
     Skills and depth are those of the steps that the question needs in its scene, so that padding earns nothing; an
-    invalid question has none. The answer counts as right when its words, without punctuation and a leading article, are the oracle's answer. An
-    image that has no scene is UNDECIDED ("no_scene"): that is our fault, not the question's.
+    invalid question has none. The answer counts as right when its words, without punctuation and a leading article, are
+    the oracle's answer. An image that has no scene is UNDECIDED ("no_scene"): that is our fault, not the question's.
     """
 
     def __init__(self, scenes: Mapping[str, Scene]) -> None:

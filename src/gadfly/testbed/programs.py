@@ -60,8 +60,8 @@ OPERATIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
 SET_OPERATIONS = frozenset({"count", "more", "exists", "all", "and", "or"})
 
 MAX_DEPTH = 4
-"""The language ends at four reasoning steps: a question with more is refused. Without an end, ever longer questions would
-be the easy way to a wrong answer."""
+"""The language ends at four reasoning steps: a question with more is refused. Without an end, ever longer questions
+would be the easy way to a wrong answer."""
 
 ORDINALS = ("first", "second", "third", "fourth")
 

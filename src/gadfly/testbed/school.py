@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from transformers import LlavaForConditionalGeneration
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.drawing import draw
-from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, lessons
+from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, cell_words, lessons
 from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES, Scene, generate
 
 Report = Callable[[str, int, dict[str, float]], None]
@@ -63,8 +64,6 @@ def see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: 
     choices = _choices()
     stream = generate(split, seed)
     ids = vocabulary.ids()
-    from gadfly.testbed.lessons import cell_words
-
     for step in range(course.steps):
         scenes = [next(stream) for _ in range(course.n_images)]
         words = torch.from_numpy(np.stack([cell_words(s, ids) for s in scenes]))
@@ -264,6 +263,7 @@ def printer() -> Report:
 
     def report(stage: str, step: int, figures: dict[str, float]) -> None:
         said = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        print(f"{time.monotonic() - start:7.0f} s  {stage:9s} {step:6d}  {said}", flush=True)
+        sys.stdout.write(f"{time.monotonic() - start:7.0f} s  {stage:9s} {step:6d}  {said}\n")
+        sys.stdout.flush()
 
     return report
