@@ -1,4 +1,4 @@
-"""What the main job must show: the trained questioner against the untrained one and the uniform sampler, with ablations.
+"""What the main job must show: a questioner trained, untrained, and the uniform sampler, with ablations.
 
     python benchmarks/main_job.py --out runs/main_job --seeds 0 1 2 --variants full no-diversity no-validity
 

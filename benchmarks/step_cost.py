@@ -38,7 +38,9 @@ class ConstantLoop:
     def step(self, written: Sequence[Written], *, phase: str, attempt: int, step: int) -> Step:
         judged = Judgement(Verdict.RIGHT)
         probes = tuple(
-            Probe(ProbeKey(phase, attempt, step, i), w.group, w.images, (Turn("?", Completion("yes")),), judged, {}, 0.0)
+            Probe(
+                ProbeKey(phase, attempt, step, i), w.group, w.images, (Turn("?", Completion("yes")),), judged, {}, 0.0
+            )
             for i, w in enumerate(written)
         )
         return Step(probes, {})

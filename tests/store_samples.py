@@ -72,5 +72,5 @@ SCHEMA_1_PROBES = [
     sample(0, 1, verdict=Verdict.INVALID, skills=None, image=1),
     sample(1, 0, question="half a pair \ud800 and NUL \0 here", image=2),
 ]
-"""What data/store-schema-1.sqlite holds: its run is "old", its only attempt 1 of phase "train". The file was written by the
-first version of the store and is never written anew."""
+"""What data/store-schema-1.sqlite holds: its run is "old", its only attempt 1 of phase "train". The file was written
+by the first version of the store and is never written anew."""

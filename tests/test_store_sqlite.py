@@ -105,7 +105,7 @@ def test_the_path_first_recorded_for_an_image_is_kept(store: SqliteStore) -> Non
 @pytest.mark.parametrize("earlier", [[], [sample(0, 1)]])
 def test_a_key_twice_writes_nothing_of_the_batch(store: SqliteStore, earlier: list[Probe]) -> None:
     store.add(earlier)
-    with pytest.raises(StoreError, match="same .*nothing of the batch was written"):
+    with pytest.raises(StoreError, match=r"same .*nothing of the batch was written"):
         store.add([sample(0, 0), sample(0, 1), sample(0, 1, question="again")])
     assert list(store.probes()) == earlier
     store.add([sample(0, 0)])  # and the store is usable

@@ -26,7 +26,8 @@ silent ball cube cone dog cat tree car one two three ask short question about th
 WORDS = _SENTENCES.split()
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<image>", "<mark>"]
 TEMPLATE = (
-    "{% for m in messages %}{% if m['role'] == 'user' %}USER: {% elif m['role'] == 'assistant' %} ASSISTANT: {% endif %}"
+    "{% for m in messages %}"
+    "{% if m['role'] == 'user' %}USER: {% elif m['role'] == 'assistant' %} ASSISTANT: {% endif %}"
     "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
     "{% if c['type'] == 'image' %}<image> {% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}"
     "{% if m['role'] == 'assistant' %} </s>{% endif %}{% endfor %}"
@@ -41,7 +42,7 @@ def build_llava(
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *WORDS])}
     backend = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     backend.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token="<pad>",
         bos_token="<s>",
@@ -50,7 +51,7 @@ def build_llava(
         additional_special_tokens=["<image>", "<mark>"],
         padding_side=padding_side,
     )
-    processor = LlavaProcessor(  # type: ignore[no-untyped-call]
+    processor = LlavaProcessor(
         image_processor=CLIPImageProcessor(size={"shortest_edge": 96}, crop_size={"height": 96, "width": 96}),
         tokenizer=tokenizer,
         patch_size=24,

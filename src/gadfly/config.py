@@ -236,7 +236,7 @@ def read_config(path: Path) -> Config:
 
 
 def from_dict(data: Mapping[str, Any]) -> Config:
-    """A configuration from nested mappings. Raises ConfigError for unknown keys, wrong types and values out of range."""
+    """A configuration from nested mappings. Raises ConfigError for unknown keys and unusable values."""
     config = _build(Config, data, "")
     assert isinstance(config, Config)
     return config

@@ -10,7 +10,7 @@ class GadflyError(Exception):
 
 
 class ConfigError(GadflyError):
-    """A configuration that cannot be used: an unknown key, a value out of range, two settings that exclude each other."""
+    """A configuration that cannot be used: an unknown key, a value out of range, settings that exclude each other."""
 
 
 class ImageError(GadflyError):

@@ -1,4 +1,4 @@
-"""The things Gadfly writes down: images, questions, answers, judgements, probes. Frozen; knows nothing of how they arise.
+"""The things Gadfly writes down: images, questions, answers, judgements, probes. Frozen; knows not how they arise.
 
 Words are those of the glossary in docs/architecture.md. Verdicts are said of the target.
 """

@@ -107,7 +107,7 @@ class Wiring:
         return Probing(self.target, self.verifier, self.reward, store, parse_question)
 
     def sft_pairs(self) -> Sequence[tuple[Image, str]]:
-        """What SFT learns from: a file of (image, question), or the WRONG probes of earlier runs. Raises ConfigError."""
+        """What SFT learns from: a file of (image, question), or an earlier run's WRONG probes. Raises ConfigError."""
         data = self._config.train.sft.data
         if self._config.train.method == "rl":
             return ()

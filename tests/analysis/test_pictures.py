@@ -8,19 +8,19 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_probes import RIGHT, WRONG, make_probe, make_probes
 
 from gadfly.analysis.skills import skill_table
 from gadfly.analysis.training import curves
 from gadfly.records import Image, Probe
 from gadfly.report.lettering import clean, width_pt, wrap
 from gadfly.report.pictures import draw_gallery, draw_skills, draw_training
+from made_probes import RIGHT, WRONG, make_probe, make_probes
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -105,11 +105,11 @@ ALL = [
 
 @pytest.mark.parametrize("draw", ALL, ids=lambda draw: draw.__name__)
 def test_same_data_same_bytes_and_settings_untouched(draw: Callable[[Path], Path], tmp_path: Path) -> None:
-    before = dict(matplotlib.rcParams)
+    before = dict(mpl.rcParams)
     first, second = draw(tmp_path / "first.png"), draw(tmp_path / "second.png")
     assert first == tmp_path / "first.png"
     assert first.read_bytes() == second.read_bytes()
-    assert dict(matplotlib.rcParams) == before
+    assert dict(mpl.rcParams) == before
     with PIL.Image.open(first) as picture:
         assert picture.format == "PNG" and picture.width >= 700
         low, high = picture.convert("L").getextrema()

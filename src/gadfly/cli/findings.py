@@ -1,4 +1,4 @@
-"""What a run found, printed: rates, the skills that fail, comparisons; and its three pictures. Computes nothing itself."""
+"""What a run found, printed: rates, failing skills, comparisons; and its three pictures. Computes nothing itself."""
 
 from __future__ import annotations
 

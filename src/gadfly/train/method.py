@@ -1,4 +1,4 @@
-"""The three ways to train a questioner: RL, SFT, and SFT then RL. Read this first in this package; it knows no details."""
+"""The three ways to train a questioner: RL, SFT, and SFT then RL. Read this first here; it knows no details."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
     """
     dtype = torch.bfloat16 if settings.lora_rank and autocast_bf16(settings) else torch.float32
     try:
-        processor = AutoProcessor.from_pretrained(str(path), padding_side="left")  # type: ignore[no-untyped-call]
+        processor = AutoProcessor.from_pretrained(str(path), padding_side="left")
         model = AutoModelForImageTextToText.from_pretrained(str(path), dtype=dtype)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
