@@ -24,6 +24,7 @@ from gadfly.config import from_dict, override
 from gadfly.records import Probe, Verdict
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings
+from gadfly.wiring import Wiring
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
@@ -61,15 +62,16 @@ def one_run(out: Path, variant: str, seed: int, steps: int, changes: dict[str, A
     folder = out / f"{variant}-{seed}"
     settings = demo_settings(images, folder, steps=steps, seed=seed, heldout_share=0.25, n=N_MEASURED)
     config = override(from_dict(settings), changes)
+    wiring = Wiring(config)
     uniform = override(config, {"questioner.method": "uniform"})
     began = time.monotonic()
     with runs.opened(config, resume=(folder / "run" / "store.sqlite").exists()) as store:
-        runs.sweep(config, store, phase="before", split="heldout")
+        runs.sweep(wiring, store, phase="before", split="heldout")
         training_began = time.monotonic()
-        trained = runs.train(config, store, resume=False, on_sft_step=lambda *_: None, on_step=lambda *_: None)
+        trained = runs.train(wiring, store, resume=False, on_sft_step=lambda *_: None, on_step=lambda *_: None)
         training_s = time.monotonic() - training_began
-        runs.sweep(config, store, phase="after", split="heldout", questioner=trained)
-        runs.sweep(uniform, store, phase="uniform", split="heldout")
+        runs.sweep(wiring, store, phase="after", split="heldout", questioner=trained)
+        runs.sweep(Wiring(uniform), store, phase="uniform", split="heldout")
         probes = {name: list(store.probes(name)) for name in ("before", "after", "uniform")}
     rng = np.random.default_rng(0)
     table = {row.name: row for row in compare({n: probes[n] for n in ("before", "after")}, rng)}

@@ -66,19 +66,19 @@ def config_of(run: Path) -> Config:
         return from_dict(store.run.config)
 
 
-def train(config: Config, store: SqliteStore, *, resume: bool, on_sft_step: OnStep, on_step: OnStep) -> Path:
+def train(wiring: Wiring, store: SqliteStore, *, resume: bool, on_sft_step: OnStep, on_step: OnStep) -> Path:
     """Train the questioner; returns the folder of the trained one. Whatever ends it early, what is stored stays."""
     from gadfly.train.checkpoints import resume_step
     from gadfly.train.grpo import PHASE
     from gadfly.train.method import train as train_by_method
 
-    wiring, folder = Wiring(config), folder_of(config)
+    config, folder = wiring.config, folder_of(wiring.config)
     pairs = wiring.sft_pairs()
     first_step = resume_step(folder, config.train.num_iterations) if resume else 0
     with _attempt(store, PHASE, first_step) as attempt:
-        probing = wiring.probing(store)
+        reward = wiring.reward()
         # Only what stands below the checkpoint is current now: the attempt has superseded the rest.
-        wiring.reward.remember(store.valid_questions(PHASE, config.reward.window))
+        reward.remember(store.valid_questions(PHASE, config.reward.window))
         return train_by_method(
             config.train,
             sampling=wiring.questioner_sampling,
@@ -88,7 +88,7 @@ def train(config: Config, store: SqliteStore, *, resume: bool, on_sft_step: OnSt
             open_image=wiring.source.open,
             prompt_chat=wiring.prompt_chat,
             questioner_path=config.questioner.model,
-            probing=probing,
+            probing=wiring.probing(store, reward),
             run_dir=folder,
             attempt=attempt,
             resume=resume,
@@ -98,7 +98,7 @@ def train(config: Config, store: SqliteStore, *, resume: bool, on_sft_step: OnSt
 
 
 def sweep(
-    config: Config,
+    wiring: Wiring,
     store: SqliteStore,
     *,
     phase: str = "sweep",
@@ -112,19 +112,19 @@ def sweep(
     """
     from gadfly.sweep import sweep as ask_all
 
-    wiring = Wiring(config)
+    config = wiring.config
     steps = store.steps(phase)
     first_step = max((s.step for s in steps), default=-1) + 1
     done = Counts.of(p.verdict for p in store.probes(phase))
     if first_step * config.sweep.batch_size >= config.sweep.n:
         return done
     with _attempt(store, phase, first_step) as attempt:
-        probing = wiring.probing(store)
-        wiring.reward.remember(store.valid_questions(phase, config.reward.window))
+        reward = wiring.reward()
+        reward.remember(store.valid_questions(phase, config.reward.window))
         return done + ask_all(
             wiring.images(split),
             wiring.questioner(questioner),
-            probing,
+            wiring.probing(store, reward),
             n=config.sweep.n,
             batch=config.sweep.batch_size,
             seed=config.seed,

@@ -24,20 +24,20 @@ class Wiring:
     """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self.config = config
         self._models: dict[tuple[object, ...], ChatModel] = {}
 
     @functools.cached_property
     def source(self) -> FolderSource:
-        return open_images(self._config.images)
+        return open_images(self.config.images)
 
     def images(self, split: str) -> list[Image]:
         """The images of "train" or "heldout", in the order of their paths. Raises ImageError if there are none."""
-        images = [i for i in self.source if split_of(i.id, self._config.images.heldout_share) == split]
+        images = [i for i in self.source if split_of(i.id, self.config.images.heldout_share) == split]
         if not images:
             raise ImageError(
                 f"none of the {len(self.source)} images falls into the {split} part; "
-                f"images.heldout_share is {self._config.images.heldout_share}"
+                f"images.heldout_share is {self.config.images.heldout_share}"
             )
         return images
 
@@ -45,18 +45,18 @@ class Wiring:
     def target(self) -> Target:
         from gadfly.roles.target import ModelTarget
 
-        config = self._config.target
+        config = self.config.target
         return ModelTarget(self._model("target", config), load_prompt(config.prompt or "target"), sampling(config))
 
     @functools.cached_property
     def verifier(self) -> Verifier:
-        config = self._config.verifier
+        config = self.config.verifier
         match config.kind:
             case "oracle":
                 from gadfly.testbed.album import read_scenes
                 from gadfly.testbed.oracle import OracleVerifier
 
-                return OracleVerifier(read_scenes(Path(self._config.images.path)))
+                return OracleVerifier(read_scenes(Path(self.config.images.path)))
             case "reference":
                 return self._reference_verifier(config)
             case "model":
@@ -75,12 +75,12 @@ class Wiring:
 
     def questioner(self, checkpoint: str | Path | None = None) -> Questioner:
         """Asks with the configured questioner, or with another checkpoint in its place."""
-        config = self._config.questioner
+        config = self.config.questioner
         if config.method == "uniform":
             from gadfly.testbed.album import read_scenes
             from gadfly.testbed.uniform import UniformQuestioner
 
-            return UniformQuestioner(read_scenes(Path(self._config.images.path)))
+            return UniformQuestioner(read_scenes(Path(self.config.images.path)))
         from gadfly.roles.questioner import ModelQuestioner
 
         model = self._model("questioner", config, checkpoint)
@@ -88,32 +88,36 @@ class Wiring:
 
     @property
     def questioner_sampling(self) -> Sampling:
-        return sampling(self._config.questioner)
+        return sampling(self.config.questioner)
 
     @property
     def prompt_chat(self) -> Callable[[Image], Chat]:
         """What the questioner is asked about an image, in training as in a sweep."""
-        config = self._config.questioner
+        config = self.config.questioner
         prompt = questioner_prompt(load_prompt(config.prompt or "questioner"), config.focus or "")
         return lambda image: questioner_chat(image, prompt)
 
-    @functools.cached_property
     def reward(self) -> Reward:
+        """A reward with an empty history: each phase of a run has its own."""
         from gadfly.rewards.combination import CombinedReward
 
-        return CombinedReward(self._config.reward, build_embedder(self._config.reward))
+        return CombinedReward(self.config.reward, self._embedder)
 
-    def probing(self, store: ProbeStore) -> Probing:
-        return Probing(self.target, self.verifier, self.reward, store, parse_question)
+    @functools.cached_property
+    def _embedder(self) -> Embedder:
+        return build_embedder(self.config.reward)
+
+    def probing(self, store: ProbeStore, reward: Reward) -> Probing:
+        return Probing(self.target, self.verifier, reward, store, parse_question)
 
     def sft_pairs(self) -> Sequence[tuple[Image, str]]:
         """What SFT learns from: a file of (image, question), or an earlier run's WRONG probes. Raises ConfigError."""
-        data = self._config.train.sft.data
-        if self._config.train.method == "rl":
+        data = self.config.train.sft.data
+        if self.config.train.method == "rl":
             return ()
         if data is None:
             raise ConfigError(
-                f"train.method {self._config.train.method!r} needs train.sft.data: a JSON-lines file of image and "
+                f"train.method {self.config.train.method!r} needs train.sft.data: a JSON-lines file of image and "
                 "question, or the folder of an earlier run"
             )
         path = Path(data)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gadfly.cli.options import configure
-from gadfly.cli.output import console, plain, print_json, progress, table
+from gadfly.cli.output import console, plain, print_json, progress, remark, table
 from gadfly.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from gadfly.config import Config
+    from gadfly.images.folder import FolderSource
     from gadfly.records import Probe
 
 ConfigFile = Annotated[Path | None, typer.Argument(help="A TOML file; the options below override it.")]
@@ -60,11 +61,14 @@ def run(
         return
     from gadfly import runs
     from gadfly.cli.findings import finish, training_line
+    from gadfly.wiring import Wiring
 
+    wiring = Wiring(config)
+    say_skipped(wiring.source)
     with runs.opened(config, resume=resume) as store:
         with progress("training", quiet=as_json) as bar:
             runs.train(
-                config,
+                wiring,
                 store,
                 resume=resume,
                 on_sft_step=lambda done, total, m: bar.update(done, total, "fine-tuning"),
@@ -101,11 +105,14 @@ def sweep(
         return
     from gadfly import runs
     from gadfly.cli.findings import finish, sweep_line
+    from gadfly.wiring import Wiring
 
+    wiring = Wiring(config)
+    say_skipped(wiring.source)
     with runs.opened(config, resume=resume) as store:
         with progress("asking", quiet=as_json) as bar:
             runs.sweep(
-                config,
+                wiring,
                 store,
                 split=split,
                 on_progress=lambda done, total, rates: bar.update(done, total, sweep_line(rates)),
@@ -174,6 +181,14 @@ def show(
     total = sum(counts.values())
     said = ", ".join(f"{count} {name.value}" for name, count in counts.items())
     console().print(f"{len(probes)} shown; the run has {total} probes{f' in {phase}' if phase else ''}: {said}")
+
+
+def say_skipped(source: FolderSource) -> None:
+    """Name the files that were left out, on standard error: the first ten, and how many more."""
+    for skipped in source.skipped[:10]:
+        remark(f"left out {skipped.path}: {skipped.reason}")
+    if len(source.skipped) > 10:
+        remark(f"and {len(source.skipped) - 10} more files")
 
 
 def _probes(folder: Path, phase: str | None) -> list[Probe]:

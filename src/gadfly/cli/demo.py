@@ -35,6 +35,7 @@ def demo(
     from gadfly.config import from_dict
     from gadfly.testbed.album import render
     from gadfly.testbed.recipe import demo_settings
+    from gadfly.wiring import Wiring
 
     say = console().print
     images = out / "images"
@@ -45,11 +46,12 @@ def demo(
         with progress("drawing") as bar:
             render(images, n=N_IMAGES, split="probe", seed=seed, on_progress=lambda done: bar.update(done, N_IMAGES))
     config = from_dict(demo_settings(images, out, steps=steps, seed=seed, heldout_share=HELDOUT_SHARE, n=N_MEASURED))
+    wiring = Wiring(config)
     with runs.opened(config, resume=resume) as store:
         say("2. Asking about the kept images with the questioner as it is.")
         with progress("asking") as bar:
             runs.sweep(
-                config,
+                wiring,
                 store,
                 phase="before",
                 split="heldout",
@@ -58,7 +60,7 @@ def demo(
         say("3. Training the questioner: what the target answers wrongly pays, and so does what is new.")
         with progress("training") as bar:
             trained = runs.train(
-                config,
+                wiring,
                 store,
                 resume=resume,
                 on_sft_step=lambda done, total, m: None,
@@ -67,7 +69,7 @@ def demo(
         say("4. Asking about the kept images again, with the trained questioner.")
         with progress("asking") as bar:
             runs.sweep(
-                config,
+                wiring,
                 store,
                 phase="after",
                 split="heldout",

@@ -46,6 +46,11 @@ def complain(message: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]gadfly:[/] {escape(plain(message))}")
 
 
+def remark(message: str) -> None:
+    """One line on standard error that is no complaint."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]gadfly:[/] {escape(plain(message))}")
+
+
 def plain(text: str, limit: int | None = None) -> str:
     """A text on one line without control, format and surrogate characters, cut to `limit` characters."""
     clean = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else c for c in text)
