@@ -229,7 +229,7 @@ def test_an_interrupted_run_goes_on(
             ["sweep", "--images", "{album}", "--verifier", "oracle", "--target", "{text}", "--questioner", "uniform"],
             "text-only",
         ),
-        (["sweep", "--images", "{photos}", "--verifier", "oracle", "--target", "{nowhere}"], "has no scenes.jsonl"),
+        (["sweep", "--images", "{photos}", "--verifier", "oracle", "--target", "{nowhere}"], "no questioner is named"),
         (["show", "{empty}"], "no store.sqlite"),
         (["show", "{empty}", "--verdict", "MAYBE"], "--verdict must be one of"),
         (["compare", "{nowhere}"], "no store.sqlite"),
@@ -251,6 +251,12 @@ def test_what_a_user_can_mend_is_one_line(
     assert expected in said.err.replace("\n", " ")
     assert "Traceback" not in said.err
     assert said.out == ""
+    assert not list((tmp_path / "out").glob("*/*"))  # nothing is in the way of the same command, mended
+
+
+def test_the_oracle_needs_scenes(cli: Cli, photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    said = cli("run", *small(photos, checkpoint, tmp_path, "--verifier", "oracle"))
+    assert said.status == 2 and "has no scenes.jsonl" in said.err
 
 
 def _text_only(folder: Path) -> Path:

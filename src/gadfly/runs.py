@@ -17,7 +17,7 @@ from typing import Any
 import gadfly
 from gadfly.config import Config, from_dict
 from gadfly.counts import Counts, Metric
-from gadfly.errors import ConfigError, StoreError
+from gadfly.errors import ConfigError, GadflyError, StoreError
 from gadfly.store.sqlite import STORE_NAME, SqliteStore
 from gadfly.wiring import Wiring
 
@@ -56,8 +56,13 @@ def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
     else:
         store = SqliteStore.create(folder, config.name, _as_stored(config), versions(), config.seed)
         (folder / CONFIG_NAME).write_text(json.dumps(_as_stored(config), indent=2) + "\n", encoding="utf-8")
-    with store:
-        yield store
+    try:
+        with store:
+            yield store
+    except GadflyError:
+        if not exists:
+            _remove_if_empty(folder)
+        raise
 
 
 def config_of(run: Path) -> Config:
@@ -159,6 +164,18 @@ def _attempt(store: SqliteStore, phase: str, first_step: int) -> Iterator[int]:
         store.end_attempt(attempt, f"failed: {type(fault).__name__}")
         raise
     store.end_attempt(attempt, "finished")
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Take a run back that failed before its first probe, so that the same command can be given again once the cause
+    is mended."""
+    with SqliteStore.open(folder, read_only=True) as store:
+        began = any(store.counts(include_superseded=True).values())
+    if not began:
+        for path in (*folder.glob("store.*"), folder / CONFIG_NAME):
+            path.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _as_stored(config: Config) -> dict[str, Any]:
