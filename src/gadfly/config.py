@@ -42,7 +42,7 @@ class ModelConfig:
     model: str = ""
     prompt: str | None = None  # a shipped prompt's name or a file; None: the role's own
     device: str = "auto"
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch_size: int = 32
     max_new_tokens: int = 32
     temperature: float = 0.0
@@ -254,7 +254,7 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
     return from_dict(tree)
 
 
-def _build(kind: type, data: Any, where: str) -> Any:
+def _build(kind: Any, data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
         raise ConfigError(f"[{where}] must be a table of settings, not {data!r}")
     known = typing.get_type_hints(kind)
