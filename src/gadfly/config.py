@@ -272,7 +272,7 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
     return from_dict(tree)
 
 
-def _build(kind: type, data: Any, where: str) -> Any:
+def _build(kind: Any, data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where or 'a configuration'} must be a table of settings, not {data!r}")
     known = typing.get_type_hints(kind)

@@ -7,6 +7,7 @@ so that running a program is a handful of integer operations.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -265,13 +266,20 @@ def needed(program: Program, scene: SceneIndex) -> Program:
     return replace(program, descriptions=tuple(_needed(d, scene) for d in program.descriptions))
 
 
+_WITHOUT: tuple[Callable[[Description], Description], ...] = (
+    lambda d: replace(d, hop=None),
+    lambda d: replace(d, but_not=None),
+    lambda d: replace(d, extreme=None),
+)
+
+
 def _needed(description: Description, scene: SceneIndex) -> Description:
     if description.hop is not None:
         relation, other = description.hop
         description = replace(description, hop=(relation, _needed(other, scene)))
     meant = scene.pick(description)
-    for step in ("hop", "but_not", "extreme"):
-        shorter = replace(description, **{step: None})
+    for drop in _WITHOUT:
+        shorter = drop(description)
         if scene.pick(shorter) == meant:
             description = shorter
     return description

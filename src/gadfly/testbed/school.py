@@ -66,7 +66,7 @@ def see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: 
     among the words of each attribute, and pulled towards the sum itself."""
     seeing = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()]
     optimizer, schedule = _optimizer(seeing, course)
-    embeddings = model.get_input_embeddings().weight.detach()
+    embeddings = model.model.language_model.embed_tokens.weight.detach()
     choices = _choices()
     stream = generate(split, seed)
     ids = vocabulary.ids()
@@ -121,7 +121,7 @@ def _teach(
     """Train what requires a gradient on lessons, made in the background. `embeds` gives a lesson's input."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pointer = torch.nn.Linear(model.config.text_config.hidden_size, GRID * GRID)
+        pointer = torch.nn.Linear(model.lm_head.in_features, GRID * GRID)
     learning = [*(p for p in model.parameters() if p.requires_grad), *pointer.parameters()]
     optimizer, schedule = _optimizer(learning, course)
     figures: list[tuple[float, float, float]] = []
