@@ -58,6 +58,7 @@ def test_descriptions_point_at_what_they_mean() -> None:
     assert shapes > 20
 
 
+@pytest.mark.slow
 def test_each_stage_lowers_its_loss() -> None:
     """A tiny model, some dozens of steps: the figures that each stage reports go down."""
     seen: dict[str, list[float]] = {}
