@@ -64,6 +64,7 @@ class LocalModel:
             eos_token_id=sorted(self._eos_ids) or None, pad_token_id=tokenizer.pad_token_id
         )
         self._control_tokens = _control_tokens(self._processor)
+        self._plain = self._processor.chat_template is None
 
     @property
     def name(self) -> str:
@@ -72,6 +73,15 @@ class LocalModel:
     def count_tokens(self, text: str) -> int:
         """The length of a text in this model's tokens, without special ones."""
         return len(self._processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def require_chats_without_image(self) -> None:
+        """Raise ModelError where this model cannot take a chat without an image, as a verifier that compares two
+        answers puts to it."""
+        if self._plain:
+            raise ModelError(
+                f"{self._name} takes one image and one text and never a text alone, so it cannot be the verifier, "
+                "which compares answers without the image; it can be the target"
+            )
 
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
         """Completions in order. Greedy ones do not depend on what else is in the batch (up to rounding); sampled ones
@@ -153,27 +163,35 @@ class LocalModel:
 
     def _encode(self, chats: Sequence[Chat], pictures: dict[str, Picture]) -> dict[str, Any]:
         """The model's inputs, rendered by the checkpoint's own template and padded on the left."""
-        conversations = [
-            [
-                {"role": message.role, "content": [self._part(part, pictures) for part in message.parts]}
-                for message in chat
-            ]
-            for chat in chats
-        ]
-        inputs = self._processor.apply_chat_template(
-            conversations,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            processor_kwargs={"padding": True, "return_tensors": "pt"},
+        texts = [self._render(chat) for chat in chats]
+        pictures_B = [[pictures[image.id] for image in _images(chat)] for chat in chats]
+        bos = self._processor.tokenizer.bos_token
+        # Not by way of apply_chat_template(tokenize=True): some processors drop what they are told through it.
+        inputs = self._processor(
+            text=texts,
+            images=pictures_B if any(pictures_B) else None,
+            padding=True,
+            return_tensors="pt",
+            **({"add_special_tokens": False} if bos is not None and texts[0].startswith(bos) else {}),
         )
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise ModelError(f"{self._name} pads on the right whatever it is told; its answers would be corrupted")
+        inputs.pop("labels", None)  # PaliGemma's processor makes them unasked; generate refuses them
         return dict(inputs.to(self._device, dtype=self._model.dtype))
 
-    def _part(self, part: str | Image, pictures: dict[str, Picture]) -> dict[str, Any]:
+    def _render(self, chat: Chat) -> str:
+        """The prompt as the checkpoint's own template writes it, an image token where each image stands."""
+        if self._plain:
+            return render_plain(chat, self._processor.image_token, self._control_tokens)
+        conversation = [
+            {"role": message.role, "content": [self._part(part) for part in message.parts]} for message in chat
+        ]
+        text: str = self._processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+        return text
+
+    def _part(self, part: str | Image) -> dict[str, str]:
         if isinstance(part, Image):
-            return {"type": "image", "image": pictures[part.id]}
+            return {"type": "image"}
         return {"type": "text", "text": defuse(part, self._control_tokens)}
 
     def _decode(self, ids_T: list[int]) -> str:
@@ -188,6 +206,21 @@ def defuse(text: str, control_tokens: Sequence[str]) -> str:
     for token in control_tokens:
         text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
+
+
+def render_plain(chat: Chat, image_token: str, control_tokens: Sequence[str]) -> str:
+    """The prompt of a model without turns: its images, then its text. The processor adds what else belongs to it.
+
+    Raises ValueError for a chat of several messages, or one whose text does not come last.
+    """
+    if len(chat) != 1 or chat[0].role != "user":
+        raise ValueError("this model has no chat template: it takes a single message of the user's")
+    parts = chat[0].parts
+    images = [part for part in parts if isinstance(part, Image)]
+    texts = [part for part in parts if isinstance(part, str)]
+    if (*images, *texts) != parts:
+        raise ValueError("this model has no chat template: it takes images first, then text")
+    return image_token * len(images) + defuse("".join(texts), control_tokens)
 
 
 def _control_tokens(processor: Any) -> tuple[str, ...]:
