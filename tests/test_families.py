@@ -19,6 +19,7 @@ from families import BOS, FAMILIES, build_family
 from gadfly.config import TrainConfig
 from gadfly.errors import ModelError
 from gadfly.models.local import LocalModel
+from gadfly.models.shared_prefix import encode
 from gadfly.probing import Probing
 from gadfly.records import Chat, Completion, Image, Judgement, Message, Question, Sampling, Verdict
 from gadfly.roles.target import ModelTarget
@@ -94,7 +95,8 @@ def train(checkpoint: Path, run_dir: Path, settings: TrainConfig = SETTINGS) -> 
 
 def inputs_of(checkpoint: Path, image: Image) -> dict[str, Any]:
     model = local(checkpoint)
-    return model._encode([(Message("user", (image, "How many?")),)], {image.id: picture(image)})
+    prompt = model._prompt((Message("user", (image, "How many?")),), {image.id: picture(image)})
+    return model._ready(encode([prompt], model._processor))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,6 +17,7 @@ from transformers import GenerationConfig
 
 from gadfly.errors import ModelError
 from gadfly.models.checkpoint import load_checkpoint
+from gadfly.models.shared_prefix import Prompt, complete, encode, plan, why_not
 from gadfly.records import Chat, Completion, Image, Sampling
 
 Device = Literal["auto", "cpu", "cuda"] | str
@@ -65,6 +67,9 @@ class LocalModel:
         )
         self._control_tokens = _control_tokens(self._processor)
         self._plain = self._processor.chat_template is None
+        self._pad_id: int = tokenizer.pad_token_id
+        self.shares_no_prefix = why_not(self._model)
+        """Why chats about one image are not computed together; None where they are."""
 
     @property
     def name(self) -> str:
@@ -111,14 +116,20 @@ class LocalModel:
         return pictures, broken
 
     def _batches(self, chats: Sequence[Chat], indices: Sequence[int]) -> Iterator[list[int]]:
-        """Batches of chats that need little padding: alike in their images first, since those make the most tokens.
+        """Batches of chats that need little padding: alike in their images first, since those make the most tokens,
+        and about the same images next, since these are computed together.
 
         Chats with and without images never mix: many processors cannot take both at once.
         """
 
-        def size(index: int) -> tuple[int, int]:
-            pixels = sum(image.width_px * image.height_px for image in _images(chats[index]))
-            return pixels, sum(len(part) for message in chats[index] for part in message.parts if isinstance(part, str))
+        def size(index: int) -> tuple[int, list[str], int]:
+            images = _images(chats[index])
+            pixels = sum(image.width_px * image.height_px for image in images)
+            return (
+                pixels,
+                [image.id for image in images],
+                sum(len(part) for message in chats[index] for part in message.parts if isinstance(part, str)),
+            )
 
         for with_images in (False, True):
             alike = sorted((i for i in indices if bool(_images(chats[i])) == with_images), key=size)
@@ -148,36 +159,39 @@ class LocalModel:
     def _generate(self, chats: Sequence[Chat], pictures: dict[str, Picture], sampling: Sampling, row: int) -> list[str]:
         """The texts of one forward pass. `row` is the place of the first chat in the call: it sets passes of one call
         apart, which would otherwise all draw the same random numbers."""
-        inputs = self._encode(chats, pictures)
-        prompt_tokens = inputs["input_ids"].shape[1]
-        sampled = sampling.temperature > 0
-        # Left to itself, transformers would keep only the 50 likeliest tokens.
-        how = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampled else {}
+        prompts = [self._prompt(chat, pictures) for chat in chats]
         cuda = [self._device] if self._device.type == "cuda" else []
         with torch.inference_mode(), torch.random.fork_rng(devices=cuda):
             _seed(sampling.seed, row, self._device)
-            output_B_T = self._model.generate(
-                **inputs, max_new_tokens=sampling.max_new_tokens, do_sample=sampled, **how
-            )
-        return [self._decode(row_T) for row_T in output_B_T[:, prompt_tokens:].tolist()]
+            shared = None
+            if self.shares_no_prefix is None:
+                shared = plan(prompts, self._model, self._processor, sampling.max_new_tokens)
+            if shared is None:
+                ids_B_T = self._generate_apart(prompts, sampling)
+            else:
+                inputs = self._ready(shared.inputs)
+                ids_B_T = complete(replace(shared, inputs=inputs), self._model, sampling, self._eos_ids, self._pad_id)
+        return [self._decode(ids_T) for ids_T in ids_B_T]
 
-    def _encode(self, chats: Sequence[Chat], pictures: dict[str, Picture]) -> dict[str, Any]:
-        """The model's inputs, rendered by the checkpoint's own template and padded on the left."""
-        texts = [self._render(chat) for chat in chats]
-        pictures_B = [[pictures[image.id] for image in _images(chat)] for chat in chats]
-        bos = self._processor.tokenizer.bos_token
-        # Not by way of apply_chat_template(tokenize=True): some processors drop what they are told through it.
-        inputs = self._processor(
-            text=texts,
-            images=pictures_B if any(pictures_B) else None,
-            padding=True,
-            return_tensors="pt",
-            **({"add_special_tokens": False} if bos is not None and texts[0].startswith(bos) else {}),
-        )
+    def _generate_apart(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
+        """The new tokens of each prompt, each with an image of its own."""
+        inputs = self._ready(encode(prompts, self._processor))
+        sampled = sampling.temperature > 0
+        # Left to itself, transformers would keep only the 50 likeliest tokens.
+        how = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampled else {}
+        output_B_T = self._model.generate(**inputs, max_new_tokens=sampling.max_new_tokens, do_sample=sampled, **how)
+        new: list[list[int]] = output_B_T[:, inputs["input_ids"].shape[1] :].tolist()
+        return new
+
+    def _ready(self, inputs: Any) -> dict[str, Any]:
+        """The processor's tensors on the model's device, in its precision. Raises ModelError if padded on the right."""
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise ModelError(f"{self._name} pads on the right whatever it is told; its answers would be corrupted")
-        inputs.pop("labels", None)  # PaliGemma's processor makes them unasked; generate refuses them
         return dict(inputs.to(self._device, dtype=self._model.dtype))
+
+    def _prompt(self, chat: Chat, pictures: dict[str, Picture]) -> Prompt:
+        images = tuple(image.id for image in _images(chat))
+        return Prompt(self._render(chat), images, tuple(pictures[image] for image in images))
 
     def _render(self, chat: Chat) -> str:
         """The prompt as the checkpoint's own template writes it, an image token where each image stands."""
