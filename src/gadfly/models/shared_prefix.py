@@ -25,7 +25,7 @@ from transformers import DynamicCache, TemperatureLogitsWarper, TopPLogitsWarper
 from gadfly.records import Sampling
 
 SHARING: Final = frozenset(
-    "gemma3 idefics3 internvl llava llava_next llava_onevision qwen2_5_vl qwen3_vl smolvlm".split()
+    "gemma3 gemma4 idefics3 internvl llava llava_next llava_onevision qwen2_5_vl qwen3_vl smolvlm".split()
 )
 """The model types for which a test shows that shared completions are those given alone, token for token."""
 
@@ -95,17 +95,16 @@ def plan(prompts: Sequence[Prompt], model: Any, processor: Any, max_new_tokens: 
     leaders = [prefix_of_B.index(prefix) for prefix in range(len(firsts))]
     inputs = encode([prompts[leader] for leader in leaders], processor)
     ids_R = [ids[mask.bool()].tolist() for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
-    tails_B: list[list[int]] = processor.tokenizer(tails, add_special_tokens=False)["input_ids"]
-    if not all(tails_B):
+    cuts_R = [_cut(ids, tails[leader], processor.tokenizer) for ids, leader in zip(ids_R, leaders, strict=True)]
+    if None in cuts_R:
         return None
-    added = processor.tokenizer.added_tokens_decoder
-    heads = []
-    for ids, leader in zip(ids_R, leaders, strict=True):
-        head = len(ids) - len(tails_B[leader])
-        # Behind an added token a tokenizer begins afresh: a tail has the same tokens alone as in its place.
-        if head < 1 or ids[head:] != tails_B[leader] or ids[head - 1] not in added:
-            return None
-        heads.append(head)
+    heads, fills = zip(*(cut for cut in cuts_R if cut is not None), strict=True)
+    filled = [fills[of] + tail for tail, of in zip(tails, prefix_of_B, strict=True)]
+    tails_B: list[list[int]] = processor.tokenizer(filled, add_special_tokens=False)["input_ids"]
+    if not all(tails_B) or any(
+        ids[head:] != tails_B[leader] for ids, head, leader in zip(ids_R, heads, leaders, strict=True)
+    ):
+        return None
     common_R = [
         _common([tail for tail, of in zip(tails_B, prefix_of_B, strict=True) if of == prefix])
         for prefix in range(len(leaders))
@@ -117,6 +116,22 @@ def plan(prompts: Sequence[Prompt], model: Any, processor: Any, max_new_tokens: 
     if "sliding_attention" in (getattr(text, "layer_types", None) or ()) and longest > text.sliding_window:
         return None
     return Plan(inputs, lengths_R, rests_B, prefix_of_B)
+
+
+def _cut(ids: list[int], tail: str, tokenizer: Any) -> tuple[int, str] | None:
+    """Where a prompt's tokens can be cut behind its last image, and the text that the processor has put between that
+    image and `tail`, the prompt's text from there on. None where the two do not fit.
+
+    The cut is behind an added token, the last that is not of the tail: a tokenizer begins afresh there.
+    """
+    added = tokenizer.added_tokens_decoder
+    n_own = sum(token in added for token in tokenizer(tail, add_special_tokens=False)["input_ids"])
+    places = [place for place, token in enumerate(ids) if token in added]
+    if len(places) <= n_own:
+        return None
+    head = places[-n_own - 1] + 1
+    text: str = tokenizer.decode(ids[head:], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return (head, text.removesuffix(tail)) if text.endswith(tail) else None
 
 
 def encode(prompts: Sequence[Prompt], processor: Any) -> Any:
