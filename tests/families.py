@@ -323,6 +323,7 @@ def _gemma3(tokens: Tokens) -> tuple[Any, Any]:
             layer_types=["sliding_attention", "full_attention"],
         ),
         mm_tokens_per_image=4,
+        tie_word_embeddings=False,  # tied and random, it would repeat its last token for ever
         boi_token_index=tokens.id("<start_of_image>"),
         eoi_token_index=tokens.id("<end_of_image>"),
         image_token_index=tokens.id("<image_soft_token>"),
@@ -360,6 +361,7 @@ def _gemma4(tokens: Tokens) -> tuple[Any, Any]:
             layer_types=["sliding_attention", "full_attention"],
         ),
         audio_config=None,
+        tie_word_embeddings=False,
         boi_token_id=tokens.id("<|image>"),
         eoi_token_id=tokens.id("<image|>"),
         image_token_id=tokens.id("<|image|>"),
