@@ -11,7 +11,6 @@ import random
 import socket
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback_server import Act, Body, LoopbackServer, texts_of
 from PIL import Image as pil
 from PIL.Image import Image as Picture
 
@@ -30,6 +28,7 @@ from gadfly.models.data_urls import data_url
 from gadfly.models.endpoint import EndpointModel, Patience
 from gadfly.models.wire import Fault, Reply, Request, Schema, Tokens, read_body, retry_after_s
 from gadfly.records import Chat, Completion, Image, Message, Sampling
+from loopback_server import Act, Body, LoopbackServer, texts_of
 
 KEY = "sk-a-key-that-nobody-may-see-3141592653"
 QUICK = Patience(timeout_s=5.0, backoff_s=0.01, max_backoff_s=0.05, gone_s=0.3)
@@ -101,7 +100,7 @@ def test_images_are_brought_down_to_size_and_lose_what_is_not_pixels() -> None:
     whole.info["comment"] = b"taken at home"
     whole.info["exif"] = b"Exif\x00\x00home"
     for kind in ("png", "jpeg"):
-        url = data_url(whole, kind, max_side_px=50)  # type: ignore[arg-type]  # a str, as a loop gives it
+        url = data_url(whole, kind, max_side_px=50)
         assert opened(url).size == (50, 25)
         assert b"home" not in base64.b64decode(url.split(",")[1])
     assert opened(data_url(whole, "png", max_side_px=500)).size == (200, 100)
@@ -184,12 +183,15 @@ def test_retry_after_is_kept_by_all_calls() -> None:
 
 
 def test_a_server_that_wants_too_long_a_silence_or_more_money_ends_the_run() -> None:
-    with LoopbackServer(always(Act.THROTTLE), retry_after="86400") as server:
-        with pytest.raises(EndpointError, match="refuses further calls: wants 86400 s of silence"):
-            endpoint(server.url).complete([chat("x")], GREEDY)
-    with LoopbackServer(always(Act.NO_QUOTA)) as server:
-        with pytest.raises(EndpointError, match="exceeded your current quota"):
-            endpoint(server.url).complete([chat("x")], GREEDY)
+    silence = "refuses further calls: wants 86400 s of silence"
+    with (
+        LoopbackServer(always(Act.THROTTLE), retry_after="86400") as server,
+        pytest.raises(EndpointError, match=silence),
+    ):
+        endpoint(server.url).complete([chat("x")], GREEDY)
+    quota = "refuses further calls: endpoint_http_429: You exceeded your current quota"
+    with LoopbackServer(always(Act.NO_QUOTA)) as server, pytest.raises(EndpointError, match=quota):
+        endpoint(server.url).complete([chat("x")], GREEDY)
 
 
 def test_a_server_that_is_gone_ends_the_run_with_one_line() -> None:
@@ -210,9 +212,9 @@ def test_a_short_outage_is_waited_out() -> None:
 
 
 def test_a_server_that_refuses_everything_ends_the_run() -> None:
-    with LoopbackServer(always(Act.WRONG_MODEL)) as server:
-        with pytest.raises(EndpointError, match="refused the first 20 requests, .*The model 'm' does not exist"):
-            endpoint(server.url).complete([chat(str(n)) for n in range(100)], GREEDY)
+    why = r"refused the first 20 requests, .*The model 'm' does not exist"
+    with LoopbackServer(always(Act.WRONG_MODEL)) as server, pytest.raises(EndpointError, match=why):
+        endpoint(server.url).complete([chat(str(n)) for n in range(100)], GREEDY)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,15 @@ def test_a_key_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 # --------------------------------------------------------------------------------------------------- reading, by hand
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["choices", "message", "content", "usage", "error", "refusal", "finish_reason"]), inner), max_leaves=20))  # fmt: skip
+FIELDS = st.sampled_from(["choices", "message", "content", "usage", "error", "refusal", "finish_reason"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(FIELDS, inner),
+    max_leaves=20,
+)
+
+
+@given(JSON)
 def test_whatever_comes_is_a_reply_or_a_fault(whole: Any) -> None:
     outcome = read_body(json.dumps(whole).encode())
     assert isinstance(outcome, Fault) or outcome.text.encode()
@@ -319,19 +329,30 @@ FINAL = {Act.WRONG_MODEL: "endpoint_http_404", Act.NO_CHOICES: "endpoint_empty",
 PASSING = {"endpoint_http_500", "endpoint_disconnected", "endpoint_timeout", "endpoint_malformed"}
 
 
+def test_what_is_to_be_tried_again_goes_before_what_was_never_tried() -> None:
+    with LoopbackServer(first(Act.FAIL), latency_s=0.01) as server:
+        endpoint(server.url, max_concurrency=2).complete([chat(str(n)) for n in range(100)], GREEDY)
+    asked = [texts_of(body) for body in server.bodies]
+    again = max(place for place, text in enumerate(asked) if text == asked[0])
+    # A back-off of 0.01 s at most is over within a few calls of 0.01 s; behind all fresh ones it would be the last.
+    assert 1 <= again < 50
+
+
 @pytest.mark.parametrize("n", [500, pytest.param(5000, marks=pytest.mark.soak)])
 def test_nothing_lost_nothing_doubled_every_error_with_its_reason(n: int) -> None:
     rng = random.Random(0)
     acts: dict[str, list[Act]] = {}
+    at_s: dict[str, list[float]] = {}
 
     def plan(_: int, body: Body) -> Act:
         act = rng.choice(FAULTS) if rng.random() < 0.3 else Act.ANSWER
         acts.setdefault(texts_of(body), []).append(act)
+        at_s.setdefault(texts_of(body), []).append(time.monotonic())
         return act
 
     told: list[Tokens] = []
-    patience = Patience(timeout_s=0.5, backoff_s=0.01, max_backoff_s=0.05)
-    with LoopbackServer(plan, latency_s=0.005, stall_s=2.0) as server:
+    patience = Patience(timeout_s=2.0, backoff_s=0.01, max_backoff_s=0.05)
+    with LoopbackServer(plan, latency_s=0.005, stall_s=6.0) as server:
         model = endpoint(server.url, patience=patience, on_tokens=told.append)
         answers = model.complete([chat(f" number {k}") for k in range(n)], GREEDY)
     assert len(answers) == len(acts) == n
@@ -339,12 +360,17 @@ def test_nothing_lost_nothing_doubled_every_error_with_its_reason(n: int) -> Non
         seen = acts[f"be short number {k}"]
         if one.text is not None:
             assert one.text == f"answer to be short number {k}"
-            assert seen[-1] is Act.ANSWER or seen[-1] is Act.STALL
+            assert seen[-1] is Act.ANSWER
         else:
             code = (one.error or "").split(":")[0]
             assert code == FINAL.get(seen[-1], code) and (seen[-1] in FINAL or code in PASSING)
             assert seen[-1] in FINAL or len([act for act in seen if act is not Act.THROTTLE]) == 5
-        assert Act.ANSWER not in seen[:-1]  # what was answered is not asked again
+            assert one.error is not None and ": " in one.error
+        times_s = at_s[f"be short number {k}"]
+        for act, sent_s, next_s in zip(seen[:-1], times_s[:-1], times_s[1:], strict=True):
+            # What was answered is asked again only where the answer came too late, as happens on a busy machine. Half
+            # of the timeout, since a request may reach the server late too.
+            assert act is not Act.ANSWER or next_s - sent_s > patience.timeout_s / 2
         assert not set(seen[:-1]) & set(FINAL)
     assert sum(server.acts[act] for act in FAULTS) > 0.2 * n
     assert sum(one.text is not None for one in answers) > 0.85 * n

@@ -14,11 +14,11 @@ import os
 import random
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 import openai
 from PIL.Image import Image as Picture
@@ -27,7 +27,7 @@ from gadfly.errors import EndpointError
 from gadfly.models.breaker import Breaker
 from gadfly.models.concurrency import AdaptiveLimit
 from gadfly.models.data_urls import DataUrls
-from gadfly.models.wire import Fault, Reply, Request, Schema, Tokens, one_line, read_body, read_status
+from gadfly.models.wire import Fault, Reply, Request, Schema, Tokens, check_address, one_line, read_body, read_status
 from gadfly.records import Chat, Completion, Image, Sampling
 
 NO_KEY: Final = "none"  # the client wants one; servers that need none ignore it
@@ -86,7 +86,7 @@ class EndpointModel:
         patience: Patience | None = None,
         on_tokens: Callable[[Tokens], None] | None = None,
     ) -> None:
-        _check_address(base_url)
+        check_address(base_url)
         self._base_url = base_url
         self._request = request
         self._open_image = open_image
@@ -132,31 +132,37 @@ class EndpointModel:
     async def _dispatch(self, n: int, ask: Callable[[int], Coroutine[Any, Any, Reply | Fault]]) -> list[Completion]:
         """Keep as many calls under way as the limit allows until all are settled. A call that waits for its next try
         holds no place."""
-        waiting = [_Call(0.0, index) for index in range(n)]  # sorted, so a heap already
+        fresh = deque(_Call(0.0, index) for index in range(n))
+        again: list[
+            _Call
+        ] = []  # a heap; what is due in it goes before fresh calls, or it would wait for the last of them
         running: dict[asyncio.Task[Reply | Fault], _Call] = {}
         settled: dict[int, Completion] = {}
         try:
-            while waiting or running:
+            while fresh or again or running:
                 now_s = time.monotonic()
-                wait_s = self._limit.pause_s(now_s)
-                while waiting and wait_s <= 0 and len(running) < self._limit.limit:
-                    wait_s = waiting[0].ready_s - now_s
-                    if wait_s <= 0:
-                        call = heapq.heappop(waiting)
-                        call.sent_s = now_s
-                        call.first_s = now_s if call.first_s is None else call.first_s
-                        running[asyncio.create_task(ask(call.index))] = call
+                pause_s = self._limit.pause_s(now_s)
+                while pause_s <= 0 and len(running) < self._limit.limit:
+                    if again and again[0].ready_s <= now_s:
+                        call = heapq.heappop(again)
+                    elif fresh:
+                        call = fresh.popleft()
+                    else:
+                        break
+                    call.sent_s = now_s
+                    call.first_s = now_s if call.first_s is None else call.first_s
+                    running[asyncio.create_task(ask(call.index))] = call
+                wake_s = _wake_s(now_s, pause_s, fresh, again) if len(running) < self._limit.limit else None
                 if not running:
-                    await asyncio.sleep(wait_s)
+                    await asyncio.sleep(wake_s or 0.0)
                     continue
-                timeout_s = wait_s if waiting and wait_s > 0 else None
                 under_way = len(running)
-                done, _ = await asyncio.wait(running, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(running, timeout=wake_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     call = running.pop(task)
                     completion = self._settle(call, task.result(), full=under_way >= self._limit.limit)
                     if completion is None:
-                        heapq.heappush(waiting, call)
+                        heapq.heappush(again, call)
                     else:
                         settled[call.index] = completion
         finally:
@@ -261,16 +267,11 @@ class EndpointModel:
         return key
 
 
-def _check_address(base_url: str) -> None:
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise EndpointError(
-            f"{one_line(base_url)} is no address of a server; give one such as http://127.0.0.1:8000/v1"
-        )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise EndpointError(  # not quoted: what is wrong with it may be a secret
-            f"the address of the server at {parts.hostname} holds more than a place; a key comes from the environment"
-        )
+def _wake_s(now_s: float, pause_s: float, fresh: Sequence[_Call], again: Sequence[_Call]) -> float | None:
+    """How long until a call may be sent, None where none waits."""
+    if pause_s > 0:
+        return pause_s
+    return None if fresh or not again else max(0.0, again[0].ready_s - now_s)
 
 
 def _unreachable(error: BaseException | None) -> bool:
