@@ -73,9 +73,7 @@ def test_shared_completions_are_those_given_alone(tmp_path: Path, monkeypatch: p
     model = local(build(name, tmp_path))
     alone = [model.complete([chat], GREEDY)[0] for chat in CHATS]
     assert all(one.error is None for one in alone)
-    assert len({one.text for one in alone}) > 4, (
-        "this test shows little unless the replies differ"
-    )
+    assert len({one.text for one in alone}) > 4, "this test shows little unless the replies differ"
     monkeypatch.setattr(type(model._model), "generate", refuse)
     assert model.complete(CHATS, GREEDY) == alone
 
