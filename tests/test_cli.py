@@ -135,7 +135,7 @@ def test_a_run_on_photographs_stores_probes_and_says_what_was_left_out(
     assert "torn.jpg" in said.err and "notes.png" in said.err
 
     shown = cli("show", run, "--limit", 3, "--json")
-    assert [row["turns"][0]["question"] for row in json.loads(shown.out)] == [p.question for p in probes[:3]]
+    assert [row["turns"][0]["question"] for row in json.loads(shown.out)] == [p.question for p in probes[-3:]]
     assert "16 probes" in cli("show", run).out
     compared = json.loads(cli("compare", run, f"{run}:train", "--json").out)
     assert [row["name"] for row in compared["runs"]] == [str(run), f"{run}:train"]

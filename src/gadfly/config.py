@@ -18,6 +18,11 @@ from typing import Any, Literal
 
 from gadfly.errors import ConfigError
 
+MAX_SEED = 2**32 - 1
+"""The largest that every library takes (NumPy's global generator is the narrowest)."""
+
+_SAID = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+
 
 @dataclass(frozen=True, slots=True)
 class ImagesConfig:
@@ -31,8 +36,9 @@ class ImagesConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.heldout_share < 1:
             raise ConfigError(f"images.heldout_share must be at least 0 and below 1, not {self.heldout_share}")
-        if self.max_megapixels <= 0:
-            raise ConfigError(f"images.max_megapixels must be above 0, not {self.max_megapixels}")
+        _above("images", self, max_megapixels=0)
+        if self.max_side_px is not None:
+            _at_least("images", self, max_side_px=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class SftConfig:
 
     def __post_init__(self) -> None:
         _at_least("train.sft", self, batch=1)
+        _above("train.sft", self, epochs=0, learning_rate=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _at_least("train", self, steps=1, images_per_step=1, group_size=2, num_iterations=1, save_every=1)
-        _at_least("train", self, keep_checkpoints=1, lora_rank=0, micro_batch=0)
+        _at_least("train", self, keep_checkpoints=1, lora_rank=0, lora_alpha=1, micro_batch=0, warmup_steps=0)
+        _at_least("train", self, weight_decay=0, beta=0)
+        _above("train", self, learning_rate=0, max_grad_norm=0, epsilon=0)
         if self.micro_batch and self.probes_per_step % self.micro_batch:
             raise ConfigError(
                 f"train.micro_batch {self.micro_batch} does not divide the {self.probes_per_step} probes of a step "
@@ -196,9 +205,10 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class SweepConfig:
-    """Asking without training: `n` questions, `batch_size` at a time."""
+    """Asking without training: `n` questions, `batch_size` at a time, about the images of `split`."""
 
     n: int = 1000
+    split: Literal["train", "heldout"] = "train"
     batch_size: int = 64
 
     def __post_init__(self) -> None:
@@ -207,7 +217,7 @@ class SweepConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything about a run."""
+    """Everything about a run, which is kept in the folder `out`/`name`."""
 
     name: str = "run"
     out: str = "runs"
@@ -219,6 +229,12 @@ class Config:
     reward: RewardConfig = field(default_factory=RewardConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
+
+    def __post_init__(self) -> None:
+        if self.name in ("", ".", "..") or any(c in "/\\" or ord(c) < 32 for c in self.name):
+            raise ConfigError(f"name must be the name of one folder, without slashes, not {self.name!r}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ConfigError(f"seed must be from 0 to {MAX_SEED}, not {self.seed}")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -248,24 +264,28 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
     for dotted, value in settings.items():
         *sections, key = dotted.split(".")
         branch = tree
-        for section in sections:
+        for depth, section in enumerate(sections, start=1):
             branch = branch.setdefault(section, {})
+            if not isinstance(branch, dict):
+                raise ConfigError(f"{'.'.join(sections[:depth])} is one setting, so there is no {dotted}")
         branch[key] = value
     return from_dict(tree)
 
 
 def _build(kind: Any, data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
-        raise ConfigError(f"[{where}] must be a table of settings, not {data!r}")
+        raise ConfigError(f"{where or 'a configuration'} must be a table of settings, not {data!r}")
     known = typing.get_type_hints(kind)
     values = {}
     for key, value in data.items():
         path = f"{where}.{key}" if where else str(key)
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            raise ConfigError(f"unknown setting {path!r}; did you mean {near[0]!r}? ({', '.join(sorted(known))})")
+            nearest = f"{where}.{near[0]}" if where else near[0]
+            raise ConfigError(f"unknown setting {path!r}; did you mean {nearest!r}? ({', '.join(sorted(known))})")
         wanted = known[key]
-        values[key] = _build(wanted, value, path) if dataclasses.is_dataclass(wanted) else _coerce(wanted, value, path)
+        nested = isinstance(wanted, type) and dataclasses.is_dataclass(wanted)
+        values[key] = _build(wanted, value, path) if nested else _coerce(wanted, value, path)
     return kind(**values)
 
 
@@ -282,16 +302,25 @@ def _coerce(wanted: Any, value: Any, path: str) -> Any:
         return _coerce(next(o for o in options if o is not type(None)), value, path)
     if origin is tuple and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+    if wanted is float and type(value) is int and abs(value) <= 2**53:
         return float(value)
     if isinstance(wanted, type) and type(value) is wanted:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{path} must be a finite number, not {value}")
         return value
-    expected = "a list of texts" if origin is tuple else getattr(wanted, "__name__", str(wanted))
+    expected = "a list of texts" if origin is tuple else _SAID[wanted.__name__]
     raise ConfigError(f"{path} must be {expected}, not {value!r}")
 
 
 def _at_least(section: str, config: Any, **least: int) -> None:
     """Raises ConfigError for the first of these settings that is below its least value."""
     for name, value in least.items():
-        if getattr(config, name) < value:
+        if not getattr(config, name) >= value:
             raise ConfigError(f"{section}.{name} must be at least {value}, not {getattr(config, name)}")
+
+
+def _above(section: str, config: Any, **bounds: int) -> None:
+    """Raises ConfigError for the first of these settings that is not above its bound."""
+    for name, value in bounds.items():
+        if not getattr(config, name) > value:
+            raise ConfigError(f"{section}.{name} must be above {value}, not {getattr(config, name)}")

@@ -18,7 +18,8 @@ import gadfly
 from gadfly.config import Config, from_dict
 from gadfly.counts import Counts, Metric
 from gadfly.errors import ConfigError, GadflyError, StoreError
-from gadfly.store.sqlite import STORE_NAME, SqliteStore
+from gadfly.records import Verdict
+from gadfly.store.sqlite import LOCK_NAME, STORE_NAME, SqliteStore
 from gadfly.wiring import Wiring
 
 CONFIG_NAME = "config.json"
@@ -36,10 +37,12 @@ def folder_of(config: Config) -> Path:
 
 @contextmanager
 def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
-    """The run's store, made new or taken up again.
+    """The run's store, made new or taken up again. A new run that fails for a reason that the user can mend (a missing
+    checkpoint, say) before anything was made leaves no folder behind, so that the mended command can be given again.
 
-    Raises StoreError where the run is there already and `resume` was not asked for, or the other way round, and
-    ConfigError where a resumed run was begun under another configuration (it names the differences).
+    Raises StoreError where the run is there already and `resume` was not asked for, or the other way round, or where
+    the folder holds something else, and ConfigError where a resumed run was begun under another configuration (it
+    names the differences).
     """
     folder = folder_of(config)
     exists = (folder / STORE_NAME).exists()
@@ -54,6 +57,7 @@ def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
             store.close()
             raise ConfigError(f"{folder} was begun under another configuration: {'; '.join(differences)}")
     else:
+        _check_unused(folder)
         store = SqliteStore.create(folder, config.name, _as_stored(config), versions(), config.seed)
         (folder / CONFIG_NAME).write_text(json.dumps(_as_stored(config), indent=2) + "\n", encoding="utf-8")
     try:
@@ -61,7 +65,7 @@ def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
             yield store
     except GadflyError:
         if not exists:
-            _remove_if_empty(folder)
+            _remove_if_nothing_was_made(folder)
         raise
 
 
@@ -72,28 +76,34 @@ def config_of(run: Path) -> Config:
 
 
 def train(wiring: Wiring, store: SqliteStore, *, resume: bool, on_sft_step: OnStep, on_step: OnStep) -> Path:
-    """Train the questioner; returns the folder of the trained one. Whatever ends it early, what is stored stays."""
+    """Train the questioner; returns the folder of the trained one. Whatever ends it early, what is stored stays.
+    A training that had ended is not begun anew."""
     from gadfly.train.checkpoints import resume_step
     from gadfly.train.grpo import PHASE
     from gadfly.train.method import train as train_by_method
 
     config, folder = wiring.config, folder_of(wiring.config)
-    pairs = wiring.sft_pairs()
+    by_rl = config.train.method != "sft"
     first_step = resume_step(folder, config.train.num_iterations) if resume else 0
+    if resume and (folder / TRAINED).exists() and (first_step >= config.train.steps or not by_rl):
+        return folder / TRAINED
+    # What can be found wanting is built before the attempt begins; SFT needs neither target nor verifier.
+    trainee, images, pairs = wiring.trainee, wiring.images("train"), wiring.sft_pairs()
+    probing = wiring.probing(store, wiring.reward()) if by_rl else None
     with _attempt(store, PHASE, first_step) as attempt:
-        reward = wiring.reward()
-        # Only what stands below the checkpoint is current now: the attempt has superseded the rest.
-        reward.remember(store.valid_questions(PHASE, config.reward.window))
+        if probing is not None:
+            # Only what stands below the checkpoint is current now: the attempt has superseded the rest.
+            probing.reward.remember(store.valid_questions(PHASE, config.reward.window))
         return train_by_method(
             config.train,
             sampling=wiring.questioner_sampling,
             seed=config.seed,
-            images=wiring.images("train"),
+            images=images,
             pairs=pairs,
             open_image=wiring.source.open,
             prompt_chat=wiring.prompt_chat,
-            questioner_path=config.questioner.model,
-            probing=wiring.probing(store, reward),
+            questioner_path=trainee,
+            probing=probing,
             run_dir=folder,
             attempt=attempt,
             resume=resume,
@@ -107,36 +117,38 @@ def sweep(
     store: SqliteStore,
     *,
     phase: str = "sweep",
-    split: str = "train",
+    split: str | None = None,
     questioner: Path | None = None,
     on_progress: OnSweep | None = None,
 ) -> Counts:
     """Ask `config.sweep.n` questions with a frozen questioner; goes on where an earlier attempt of the phase ended.
 
-    The novelty terms of a sweep are scored against the sweep's own history.
+    `split` and `questioner` stand in for those of the configuration. Novelty is scored against the phase's own
+    history. The counts, those given to `on_progress` too, are of the whole phase.
     """
     from gadfly.sweep import sweep as ask_all
 
     config = wiring.config
-    steps = store.steps(phase)
-    first_step = max((s.step for s in steps), default=-1) + 1
-    done = Counts.of(p.verdict for p in store.probes(phase))
+    # A step is whole once its metrics are there; probes without them are made again, and superseded.
+    first_step = max((s.step for s in store.steps(phase)), default=-1) + 1
     if first_step * config.sweep.batch_size >= config.sweep.n:
-        return done
+        return _counts(store, phase)
+    images, asker, reward = wiring.images(split or config.sweep.split), wiring.questioner(questioner), wiring.reward()
+    probing = wiring.probing(store, reward)
     with _attempt(store, phase, first_step) as attempt:
-        reward = wiring.reward()
+        done = _counts(store, phase)
         reward.remember(store.valid_questions(phase, config.reward.window))
         return done + ask_all(
-            wiring.images(split),
-            wiring.questioner(questioner),
-            wiring.probing(store, reward),
+            images,
+            asker,
+            probing,
             n=config.sweep.n,
             batch=config.sweep.batch_size,
             seed=config.seed,
             phase=phase,
             attempt=attempt,
             first_step=first_step,
-            on_progress=on_progress,
+            on_progress=None if on_progress is None else lambda n, total, c: on_progress(n, total, done + c),
         )
 
 
@@ -166,16 +178,32 @@ def _attempt(store: SqliteStore, phase: str, first_step: int) -> Iterator[int]:
     store.end_attempt(attempt, "finished")
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Take a run back that failed before its first probe, so that the same command can be given again once the cause
-    is mended."""
+def _counts(store: SqliteStore, phase: str) -> Counts:
+    """The verdicts of a phase, superseded probes left out."""
+    n = store.counts(phase)
+    return Counts(n[Verdict.RIGHT], n[Verdict.WRONG], n[Verdict.INVALID], n[Verdict.UNDECIDED])
+
+
+_OURS = (STORE_NAME, f"{STORE_NAME}-wal", f"{STORE_NAME}-shm", f"{STORE_NAME}.new", LOCK_NAME, CONFIG_NAME)
+
+
+def _check_unused(folder: Path) -> None:
+    """Raise StoreError where something else lives in the folder: a run must not spread among other files."""
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - set(_OURS)):
+        raise StoreError(f"{folder} is there already and is not a run; give another --name or --out")
+
+
+def _remove_if_nothing_was_made(folder: Path) -> None:
+    """Take a run back that failed before its first probe and its first weights."""
     with SqliteStore.open(folder, read_only=True) as store:
-        began = any(store.counts(include_superseded=True).values())
-    if not began:
-        for path in (*folder.glob("store.*"), folder / CONFIG_NAME):
-            path.unlink(missing_ok=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        made = any(store.counts(include_superseded=True).values())
+    if made or any(path.is_file() for path in (folder / "train").rglob("*")) or (folder / TRAINED).exists():
+        return
+    for name in _OURS:
+        (folder / name).unlink(missing_ok=True)
+    for path in (*sorted((folder / "train").rglob("*"), reverse=True), folder / "train", folder):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def _as_stored(config: Config) -> dict[str, Any]:
@@ -186,6 +214,8 @@ def _as_stored(config: Config) -> dict[str, Any]:
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
     for key in sorted({*then, *now}):
+        if not where and key in ("name", "out"):  # where the run lies, and by which way it was reached
+            continue
         before, after = then.get(key), now.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             yield from _differences(before, after, f"{where}{key}.")

@@ -25,15 +25,20 @@ if TYPE_CHECKING:
 
 
 class Wiring:
-    """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model."""
+    """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model.
 
-    def __init__(self, config: Config) -> None:
+    `on_image` gets (files read, files in all) while the image folder is read through.
+    """
+
+    def __init__(self, config: Config, on_image: Callable[[int, int], None] | None = None) -> None:
         self.config = config
+        self._on_image = on_image
         self._models: dict[tuple[object, ...], LocalModel] = {}
 
     @functools.cached_property
     def source(self) -> FolderSource:
-        return open_images(self.config.images)
+        """The folder of images. Raises ImageError, ConfigError."""
+        return open_images(self.config.images, self._on_image)
 
     def images(self, split: str) -> list[Image]:
         """The images of "train" or "heldout", in the order of their paths. Raises ImageError if there are none."""
@@ -91,6 +96,13 @@ class Wiring:
         return ModelQuestioner(model, load_prompt(config.prompt or "questioner"), sampling(config), config.focus or "")
 
     @property
+    def trainee(self) -> str:
+        """The folder or hub id of the questioner to train. Raises ConfigError where there is none."""
+        if self.config.questioner.method == "uniform":
+            raise ConfigError("the uniform sampler cannot be trained; use it with `gadfly sweep`, or name a model")
+        return self.named("questioner", self.config.questioner.model)
+
+    @property
     def questioner_sampling(self) -> Sampling:
         return sampling(self.config.questioner)
 
@@ -131,11 +143,16 @@ class Wiring:
 
         return [(a.image, a.question) for a in read_annotations(path, self.source.find)]
 
-    def _model(self, role: str, config: ModelConfig, checkpoint: str | Path | None = None) -> ChatModel:
-        path = str(checkpoint or config.model)
-        if not path:
+    @staticmethod
+    def named(role: str, model: str) -> str:
+        """The model of a role. Raises ConfigError where none is named."""
+        if not model:
             raise ConfigError(f"no {role} is named; give --{role} or set {role}.model to a folder or a hub id")
-        key = (path, config.device, config.dtype, config.batch_size)
+        return model
+
+    def _model(self, role: str, config: ModelConfig, checkpoint: str | Path | None = None) -> ChatModel:
+        path = self.named(role, str(checkpoint or config.model))
+        key = (path, config.device, config.dtype, config.batch_size, config.trust_remote_code)
         if key not in self._models:
             from gadfly.models.local import LocalModel
 
@@ -152,11 +169,16 @@ class Wiring:
         return self._models[key]
 
 
-def open_images(config: ImagesConfig) -> FolderSource:
+def open_images(config: ImagesConfig, on_image: Callable[[int, int], None] | None = None) -> FolderSource:
     """The folder of images. Raises ImageError, ConfigError."""
     if not config.path:
         raise ConfigError("no images are named; give --images FOLDER or set images.path")
-    return FolderSource(config.path, max_pixels=int(config.max_megapixels * 1_000_000), max_side_px=config.max_side_px)
+    return FolderSource(
+        config.path,
+        max_pixels=int(config.max_megapixels * 1_000_000),
+        max_side_px=config.max_side_px,
+        on_progress=on_image,
+    )
 
 
 def sampling(config: ModelConfig) -> Sampling:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gadfly.cli.output import console, progress
+from gadfly.cli.output import Bar, progress, say
 from gadfly.errors import StoreError
 
 N_IMAGES = 600
@@ -33,21 +36,20 @@ def demo(
         training_line,
     )
     from gadfly.config import from_dict
-    from gadfly.testbed.album import render
     from gadfly.testbed.recipe import demo_settings
     from gadfly.wiring import Wiring
 
-    say = console().print
     images = out / "images"
-    if (out / "run").exists() and not resume:
+    began = (out / "run").exists()
+    if began and not resume:
         raise StoreError(f"{out} holds a demo already; --resume goes on with it, another --out starts a new one")
     if not images.exists():
         say("1. Drawing images whose content is known exactly, a quarter of them kept for measuring.")
         with progress("drawing") as bar:
-            render(images, n=N_IMAGES, split="probe", seed=seed, on_progress=lambda done: bar.update(done, N_IMAGES))
+            _draw(images, seed, bar)
     config = from_dict(demo_settings(images, out, steps=steps, seed=seed, heldout_share=HELDOUT_SHARE, n=N_MEASURED))
     wiring = Wiring(config)
-    with runs.opened(config, resume=resume) as store:
+    with _said_what_is_kept(out), runs.opened(config, resume=began) as store:
         say("2. Asking about the kept images with the questioner as it is.")
         with progress("asking") as bar:
             runs.sweep(
@@ -62,7 +64,7 @@ def demo(
             trained = runs.train(
                 wiring,
                 store,
-                resume=resume,
+                resume=began,
                 on_sft_step=lambda done, total, m: None,
                 on_step=lambda done, total, m: bar.update(done, total, training_line(m)),
             )
@@ -77,12 +79,33 @@ def demo(
                 on_progress=lambda done, total, r: bar.update(done, total, sweep_line(r)),
             )
         phases = {name: list(store.probes(name)) for name in ("before", "after")}
-        say("")
+        say()
         print_comparison(phases, as_json=False)
         everything = list(store.probes("train"))
-        say("\n[bold]Found while training[/]")
+        say()
+        say("Found while training", style="bold")
         print_summary(summarise_over(everything, phases["before"]))
         print_combinations(everything)
-        say(f"\nThe run is in {runs.folder_of(config)}. Three pictures of it:")
-        for path in draw_pictures(config, everything, store):
-            say(f"  {path}", markup=False)
+        say()
+        say(f"The run is in {runs.folder_of(config)}. Three pictures of it:")
+        for path in draw_pictures(wiring, everything, store):
+            say(f"  {path}")
+
+
+def _draw(images: Path, seed: int, bar: Bar) -> None:
+    """The folder is there whole or not at all: without its last file the oracle could judge nothing."""
+    from gadfly.testbed.album import render
+
+    partial = images.with_name("images.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    render(partial, n=N_IMAGES, split="probe", seed=seed, on_progress=lambda done: bar.update(done, N_IMAGES))
+    partial.rename(images)
+
+
+@contextmanager
+def _said_what_is_kept(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"; what was done is kept in {out}, and `gadfly demo --resume` goes on") from None

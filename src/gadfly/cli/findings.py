@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from gadfly.analysis.comparison import compare, contrast
-from gadfly.analysis.rates import FDR, Rates, rates
+from gadfly.analysis.comparison import Distinct, compare, contrast
+from gadfly.analysis.rates import FDR, Rate, Rates, rates
 from gadfly.analysis.skills import combination_table, skill_table
+from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.summary import Summary, gallery, summarise
 from gadfly.analysis.training import curves, window_size
-from gadfly.cli.output import console, plain, print_json, rate_text, table
-from gadfly.config import Config
+from gadfly.cli.output import as_plain, console, plain, print_json, rate_text, say, table
 from gadfly.counts import Counts, Metric
 from gadfly.records import Probe
 from gadfly.report.pictures import draw_gallery, draw_skills, draw_training
-from gadfly.runs import folder_of
+from gadfly.runs import TRAINED, folder_of
 from gadfly.store.sqlite import SqliteStore
-from gadfly.wiring import open_images
+from gadfly.wiring import Wiring
 
 ANALYSIS_SEED = 0  # of the bootstrap: the same store gives the same intervals
+MAX_EXAMPLES = 5
+_NAME_CHARS, _RATE_CHARS = 24, 24  # widths of the columns of print_rates
 
 
 def training_line(metrics: Mapping[str, Metric]) -> str:
@@ -50,23 +50,37 @@ def summarise_over(probes: Sequence[Probe], frozen: Sequence[Probe] = ()) -> Sum
     return summarise(probes, rng, base=base)
 
 
-def finish(config: Config, store: SqliteStore, phase: str, as_json: bool) -> None:
+def finish(wiring: Wiring, phase: str, as_json: bool) -> None:
     """End a command: the table of what the target gets wrong, and the pictures beside the store."""
-    probes = list(store.probes(phase))
-    summary = summarise_over(probes)
-    pictures = draw_pictures(config, probes, store) if probes else []
+    folder = folder_of(wiring.config)
+    with SqliteStore.open(folder, read_only=True) as store:
+        probes = list(store.probes(phase))
+        summary = summarise_over(probes)
+        pictures = draw_pictures(wiring, probes, store) if probes else []
+    trained = folder / TRAINED
+    questioner = str(trained) if phase == "train" and trained.exists() else None
     if as_json:
-        print_json({"run": str(folder_of(config)), **as_plain(summary), "pictures": [str(p) for p in pictures]})
+        said = {"run": str(folder), "questioner": questioner, "pictures": [str(p) for p in pictures]}
+        print_json({**said, **as_plain(summary)})
         return
-    print_summary(summary)
-    console().print(f"\nEverything is in {folder_of(config)}; gadfly show {folder_of(config)} lists the probes.")
+    if probes:
+        print_summary(summary)
+        examples = [p for p in gallery(probes) if p.judgement.skills is None]
+        if examples and not summary.failing:
+            print_examples(examples[:MAX_EXAMPLES])
+    else:
+        say("No probes were made: fine-tuning alone asks the target nothing. `gadfly sweep` shows what it has learned.")
+    say()
+    if questioner is not None:
+        say(f"The trained questioner is in {questioner}.")
+    say(f"Everything is in {folder}; `gadfly show {folder}` lists the probes.")
     for path in pictures:
-        console().print(f"  {path}", markup=False)
+        say(f"  {path}")
 
 
-def draw_pictures(config: Config, probes: Sequence[Probe], store: SqliteStore) -> list[Path]:
+def draw_pictures(wiring: Wiring, probes: Sequence[Probe], store: SqliteStore) -> list[Path]:
     """Training curves (where there was training), failure rate by skill, and a gallery of wrong answers."""
-    folder = folder_of(config) / "pictures"
+    folder = folder_of(wiring.config) / "pictures"
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(ANALYSIS_SEED)
     drawn = []
@@ -76,113 +90,115 @@ def draw_pictures(config: Config, probes: Sequence[Probe], store: SqliteStore) -
         drawn.append(draw_training(curves(trained, window_size(last), rng), folder / "training.png"))
     drawn.append(draw_skills(skill_table(probes, rng), folder / "skills.png"))
     shown = gallery(probes)
-    drawn.append(draw_gallery(shown, open_images(config.images).open, folder / "gallery.png"))
+    drawn.append(draw_gallery(shown, wiring.source.open, folder / "gallery.png"))
     return drawn
 
 
-def print_rates(title: str, rows: Mapping[str, Rates]) -> None:
-    columns = ("", "FDR", "valid rate", "failure rate", "undecided", "probes", "images")
-    cells = [
-        (
-            name,
-            rate_text(r.fdr),
-            rate_text(r.valid),
-            rate_text(r.failure),
-            rate_text(r.undecided),
-            str(r.n_probes),
-            str(r.n_images),
+def print_rates(title: str, runs: Mapping[str, Rates]) -> None:
+    """A row for each rate, a column for each run; as many runs beside each other as the line has room for."""
+    names = list(runs)
+    beside = max(1, (console().width - _NAME_CHARS) // _RATE_CHARS)
+    for first in range(0, len(names), beside):
+        some = names[first : first + beside]
+        measures: tuple[tuple[str, str, Callable[[Rates], Rate]], ...] = (
+            ("FDR", "decided", lambda r: r.fdr),
+            ("valid rate", "decided", lambda r: r.valid),
+            ("failure rate", "valid", lambda r: r.failure),
+            ("UNDECIDED rate", "all", lambda r: r.undecided),
         )
-        for name, r in rows.items()
-    ]
-    table(title, columns, cells, numeric=("probes", "images"))
+        rows = [(f"{name}, of {of}", *(rate_text(get(runs[n])) for n in some)) for name, of, get in measures]
+        rows.append(("n decided", *(str(runs[n].fdr.n) for n in some)))
+        rows.append(("n valid", *(str(runs[n].failure.n) for n in some)))
+        rows.append(("n all, on images", *(f"{runs[n].n_probes} on {runs[n].n_images}" for n in some)))
+        table(title, ("", *some), rows)
 
 
 def print_summary(summary: Summary) -> None:
     """Rates first, then the skills on which the target fails more often than elsewhere, each with an example."""
-    print_rates("rates (95% interval)", {"this run": summary.rates})
-    rows = [
-        (
-            f.skill,
-            rate_text(f.failure),
-            str(f.failure.n),
-            f"{f.explained:.0%}",
-            plain(f.example.question, 90),
-            plain(f.example.answer or "–", 24),
-            plain(f.example.judgement.expected or "–", 24),
-        )
-        for f in summary.failing
-    ]
-    if rows:
-        columns = ("skill", "failure rate", "n", "of all failures", "for example", "answer", "right is")
-        table("\nwhat the target gets wrong", columns, rows, numeric=("n", "of all failures"))
+    print_rates("rates of distinct probes (95% interval)", {"this run": summary.rates})
+    say()
+    if summary.failing:
+        rows = [
+            (f.skill, rate_text(f.failure), str(f.failure.n), f"{f.explained:.0f}", _example(f.example))
+            for f in summary.failing
+        ]
+        columns = ("skill", "failure rate", "n", "beyond usual", "for example")
+        table("what the target gets wrong", columns, rows, numeric=("failure rate", "n", "beyond usual"))
+        if summary.base is not None:
+            say(f"beyond usual: WRONG answers more than a failure rate of {summary.base:.1%} would give")
+    elif summary.rates.fdr.n == 0:
+        say("No probe was decided, so there is no rate; `gadfly show` gives the reasons.")
+    elif summary.rates.failure.n == 0:
+        say("Every question was INVALID, so the target was judged on none; `gadfly show` gives the reasons.")
+    elif not summary.skills.rows:
+        say("The verifier does not name the skills that these questions need, so none can be compared.")
     else:
-        console().print("\nNo skill fails reliably more often than the rest; more probes may tell.")
+        say("No skill fails reliably more often than the rest; more probes may tell.")
+
+
+def print_examples(probes: Sequence[Probe]) -> None:
+    """Wrong answers as they are, where there are no skills to order them by."""
+    say()
+    rows = [(plain(p.images[0].path, 40), _example(p)) for p in probes]
+    table("answered wrongly", ("image", "question and answer"), rows)
+
+
+def _example(probe: Probe) -> str:
+    answer = "nothing" if probe.answer is None else plain(probe.answer, 40)
+    expected = "" if probe.judgement.expected is None else f", not {plain(probe.judgement.expected, 40)}"
+    return f"{plain(probe.question, 120)} → {answer}{expected}"
 
 
 def print_comparison(runs: Mapping[str, Sequence[Probe]], as_json: bool) -> None:
     rng = np.random.default_rng(ANALYSIS_SEED)
     compared = compare(runs, rng)
     first, *others = runs
-    contrasts = {f"{other} / {first}": contrast(runs[other], runs[first], FDR, rng) for other in others}
+    contrasts = {f"{other} against {first}": contrast(runs[other], runs[first], FDR, rng) for other in others}
     if as_json:
         print_json({"runs": [as_plain(r) for r in compared], "fdr": {k: as_plain(c) for k, c in contrasts.items()}})
         return
-    print_rates("rates (95% interval)", {row.name: row.rates for row in compared})
-    columns = ("", "skills", "combinations", "WRONG skills", "WRONG combinations", "at N valid", "at N WRONG")
-    cells = [
-        (
-            row.name,
-            _distinct(row.valid_skills.at_n.value),
-            _distinct(row.valid_combinations.at_n.value),
-            _distinct(row.wrong_skills.at_n.value),
-            _distinct(row.wrong_combinations.at_n.value),
-            str(row.valid_combinations.n),
-            str(row.wrong_combinations.n),
-        )
-        for row in compared
-    ]
-    table("\ndistinct, at equal N", columns, cells, numeric=columns[1:])
+    print_rates("rates of distinct probes (95% interval)", {row.name: row.rates for row in compared})
+    say()
+    n_valid, n_wrong = compared[0].valid_skills.n, compared[0].wrong_skills.n
+    if n_valid == 0:
+        say("Skills and combinations cannot be counted: a run has no valid probes whose skills are known.")
+    else:
+        cells = [(row.name, *map(_distinct, (row.valid_skills, row.valid_combinations))) for row in compared]
+        columns = ("", "skills", "combinations")
+        table(f"distinct among {n_valid} valid probes of each (95% interval)", columns, cells, numeric=columns[1:])
+        say()
+        cells = [(row.name, *map(_distinct, (row.wrong_skills, row.wrong_combinations))) for row in compared]
+        table(f"distinct among {n_wrong} WRONG probes of each (95% interval)", columns, cells, numeric=columns[1:])
     for name, c in contrasts.items():
-        console().print(
-            f"FDR {name}: {_estimate(c.ratio)} times; difference {_estimate(c.difference)}; "
-            f"{c.shared_images} shared images",
-            markup=False,
-        )
+        say()
+        say(f"FDR of {name}")
+        say(f"  ratio {_estimate(c.ratio)}; difference {_estimate(c.difference)}; {c.shared_images} images in both")
 
 
 def print_combinations(probes: Sequence[Probe], limit: int = 8) -> None:
     """The combinations with most WRONG probes."""
     rows = combination_table(probes, np.random.default_rng(ANALYSIS_SEED))
     worst = sorted(rows, key=lambda r: (-r.failure.successes, r.skills))[:limit]
+    say()
     table(
-        "\ncombinations of skills with most failures",
+        "combinations of skills with most failures",
         ("combination", "failure rate", "n", "images", "for example"),
         [
             (" + ".join(r.skills), rate_text(r.failure), str(r.failure.n), str(r.images), plain(r.example.question, 80))
             for r in worst
         ],
-        numeric=("n", "images"),
+        numeric=("failure rate", "n", "images"),
     )
 
 
-def as_plain(record: Any) -> Any:
-    """A record of analysis as JSON can hold it."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {f.name: as_plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
-    if isinstance(record, Mapping):
-        return {str(k): as_plain(v) for k, v in record.items()}
-    if isinstance(record, (list, tuple, set, frozenset)):
-        return [as_plain(v) for v in record]
-    if isinstance(record, np.generic):
-        return record.item()
-    return record
+def _distinct(distinct: Distinct) -> str:
+    return _estimate(distinct.at_n, digits=1) if distinct.n else "–"
 
 
-def _distinct(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
-
-
-def _estimate(estimate: Any) -> str:
+def _estimate(estimate: Estimate, digits: int = 2) -> str:
     if estimate.value is None:
         return f"– ({estimate.reason})"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+    if estimate.low is None or estimate.high is None:
+        bound = f"at least {estimate.low:.{digits}f}" if estimate.low is not None else "no interval"
+        return f"{estimate.value:.{digits}f} ({bound})"
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import gadfly
-from gadfly.cli import commands, demo, testbed
+from gadfly.cli import commands, demo, reading, testbed
 from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's UsageError, wherever typer keeps its click
+
+
+class _Commands(TyperGroup):
+    """The group of all commands. Typer itself ends without a word on Ctrl-C; here it is said what is kept."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            complain(f"interrupted{stop}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="gadfly",
+    cls=_Commands,
     help="Find out what a vision-language model gets wrong on your own images.",
     no_args_is_help=True,
     add_completion=False,
@@ -24,8 +43,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(commands.run)
 app.command("sweep")(commands.sweep)
-app.command("compare")(commands.compare)
-app.command("show")(commands.show)
+app.command("compare")(reading.compare)
+app.command("show")(reading.show)
 app.add_typer(testbed.app, name="testbed")
 
 
@@ -50,16 +69,28 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character must not end a run
     try:
-        app()
+        status = app(standalone_mode=False)
     except GadflyError as fault:
         complain(str(fault))
         sys.exit(2)
-    except KeyboardInterrupt:
-        complain("interrupted; what was stored is kept, --resume goes on from there")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
+    except _USAGE_ERROR as fault:
+        sys.exit(_misused(fault))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _misused(fault: Any) -> int:
+    """Say in one line what is wrong with the command itself; without any command, the help."""
+    message = fault.format_message()
+    if "\n" in message.strip():
+        typer.echo(message, err=True)
+    else:
+        command = fault.ctx.command_path if fault.ctx is not None else "gadfly"
+        complain(f"{message} `{command} --help` lists what there is.")
+    return 2
 
 
 if __name__ == "__main__":

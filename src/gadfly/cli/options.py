@@ -38,8 +38,10 @@ def configure(
         "seed": seed,
         **more,
     }
-    if questioner is not None:
-        given["questioner.method" if questioner == "uniform" else "questioner.model"] = questioner
+    if questioner == "uniform":
+        given["questioner.method"] = questioner
+    elif questioner is not None:
+        given.update({"questioner.method": "model", "questioner.model": questioner})
     if verifier is not None:
         given.update(_verifier(verifier))
     given = {key: value for key, value in given.items() if value is not None}

@@ -1,22 +1,25 @@
 """How the command line prints: tables, rates with their intervals, progress with time left. Knows no computation.
 
-Everything that a model wrote passes `plain` before it reaches a terminal: control characters could move the cursor,
-and square brackets could be taken for markup.
+Whatever a model or a file name brings along passes `plain` before it reaches a terminal, and is never read as markup:
+control characters could move the cursor, square brackets could hide text, and `:words:` could turn into pictures.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import numbers
 import sys
+import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 
 class HasInterval(Protocol):
@@ -33,22 +36,34 @@ class HasInterval(Protocol):
 
 
 _LOG_WIDTH = 150  # of tables that go to a file or a pipe
+_QUIET_S = 2.0  # what is over sooner needs no word about progress in a log
+_SILENCE_S = 30.0  # no log stays without a word for longer, if there is anything to say
 
 
 def console() -> Console:
     """Standard output: as wide as the terminal, or wide enough for any table where it is none."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=_LOG_WIDTH)
+    out = Console(highlight=False, emoji=False)
+    return out if out.is_terminal else Console(highlight=False, emoji=False, width=_LOG_WIDTH)
+
+
+def say(text: str = "", style: str = "") -> None:
+    """One line on standard output."""
+    console().print(Text(plain(text), style=style), soft_wrap=True)
 
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]gadfly:[/] {escape(plain(message))}")
+    _on_stderr(message, "bold red")
 
 
 def remark(message: str) -> None:
     """One line on standard error that is no complaint."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[dim]gadfly:[/] {escape(plain(message))}")
+    _on_stderr(message, "dim")
+
+
+def _on_stderr(message: str, style: str) -> None:
+    line = Text.assemble(("gadfly:", style), " ", plain(message))
+    Console(stderr=True, highlight=False, emoji=False).print(line, soft_wrap=True)
 
 
 def plain(text: str, limit: int | None = None) -> str:
@@ -59,12 +74,15 @@ def plain(text: str, limit: int | None = None) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[str] = ()) -> None:
-    """Print a table; the columns named in `numeric` are aligned to the right."""
-    shown = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    """Print a table; the columns named in `numeric` are aligned to the right. Only other ones are wrapped."""
+    shown = Table(
+        title=Text(plain(title)), title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
+    )
     for column in columns:
-        shown.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
+        right = column in numeric
+        shown.add_column(Text(plain(column)), justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
-        shown.add_row(*(escape(plain(cell)) for cell in row))
+        shown.add_row(*(Text(plain(cell)) for cell in row))
     console().print(shown)
 
 
@@ -82,23 +100,33 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
 
 
-class Bar:
-    """One line of progress with time left."""
+def as_plain(record: Any) -> Any:
+    """A record as JSON can hold it: dataclasses and mappings as objects, NumPy's numbers as Python's."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: as_plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, Mapping):
+        return {str(k): as_plain(v) for k, v in record.items()}
+    if isinstance(record, (list, tuple, set, frozenset)):
+        return [as_plain(v) for v in record]
+    if isinstance(record, bool) or not isinstance(record, numbers.Real):
+        return record
+    return int(record) if isinstance(record, numbers.Integral) else float(record)
 
-    def __init__(self, progress: Progress, title: str) -> None:
-        self._progress = progress
-        self._task = progress.add_task(title, total=None, said="")
 
-    def update(self, done: int, total: int, said: str = "") -> None:
-        self._progress.update(self._task, completed=done, total=total, said=said)
+class Bar(Protocol):
+    """Where a command tells of its progress."""
+
+    def update(self, done: int, total: int, said: str = "", title: str | None = None) -> None:
+        """So much is done; `said` stands beside it. Another `title` begins another stage, with a clock of its own."""
+        ...
 
 
 @contextmanager
-def progress(title: str, quiet: bool = False) -> Iterator[Bar]:
-    """A bar on standard error, so that standard output stays clean for --json. Where standard error is no terminal,
-    a plain line is printed now and then."""
-    terminal = Console(stderr=True, highlight=False)
-    if not terminal.is_terminal and not quiet:
+def progress(title: str) -> Iterator[Bar]:
+    """Progress with time left on standard error, so that standard output stays clean for --json: a bar on a terminal,
+    elsewhere a plain line now and then."""
+    terminal = Console(stderr=True, highlight=False, emoji=False)
+    if not terminal.is_terminal:
         yield _Lines(terminal, title)
         return
     columns = (
@@ -110,25 +138,42 @@ def progress(title: str, quiet: bool = False) -> Iterator[Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[said]}"),
     )
-    with Progress(*columns, console=terminal, disable=quiet) as bars:
-        yield Bar(bars, title)
+    with Progress(*columns, console=terminal) as bars:
+        yield _TerminalBar(bars, title)
 
 
-class _Lines(Bar):
-    """Progress for logs: a line for every tenth of the way."""
+@final
+class _TerminalBar:
+    def __init__(self, bars: Progress, title: str) -> None:
+        self._bars, self._title = bars, title
+        self._task = bars.add_task(title, total=None, said="")
+
+    def update(self, done: int, total: int, said: str = "", title: str | None = None) -> None:
+        if title is not None and title != self._title:
+            self._title = title
+            self._bars.reset(self._task, description=title)
+        self._bars.update(self._task, completed=done, total=total, said=said)
+
+
+@final
+class _Lines:
+    """Progress for logs: a line for every tenth of the way, none for what is over in a moment."""
 
     def __init__(self, terminal: Console, title: str) -> None:
-        import time
+        self._terminal, self._title = terminal, title
+        self._began = self._spoke = time.monotonic()
+        self._tenth = 0
 
-        self._terminal, self._title, self._tenth = terminal, title, -1
-        self._clock, self._began = time.monotonic, time.monotonic()
-
-    def update(self, done: int, total: int, said: str = "") -> None:
+    def update(self, done: int, total: int, said: str = "", title: str | None = None) -> None:
+        now = time.monotonic()
+        if title is not None and title != self._title:
+            self._title, self._began, self._spoke, self._tenth = title, now, now, 0
         tenth = 10 * done // max(1, total)
-        if tenth > self._tenth:
-            self._tenth = tenth
-            elapsed = self._clock() - self._began
-            left = elapsed * (total - done) / done if done else 0.0
-            self._terminal.print(
-                f"{self._title}: {done}/{total}, {elapsed:.0f} s, about {left:.0f} s left  {said}", markup=False
-            )
+        silence = now - self._spoke
+        if silence < _QUIET_S or (tenth == self._tenth and silence < _SILENCE_S):
+            return
+        self._tenth, self._spoke = tenth, now
+        elapsed = now - self._began
+        left = f", about {elapsed * (total - done) / done:.0f} s left" if 0 < done < total else ""
+        line = f"{self._title}: {done}/{total}, {elapsed:.0f} s{left}  {said}"
+        self._terminal.print(Text(line.rstrip()), soft_wrap=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from gadfly.cli.output import console, print_json, progress, table
-from gadfly.errors import TestbedError
+from gadfly.cli.output import print_json, progress, say, table
 
 app = typer.Typer(help="Images with exact ground truth, and small bundled models.", no_args_is_help=True)
 
@@ -19,23 +18,23 @@ def render(
     n: Annotated[int, typer.Option("--n", min=1, help="How many images.")] = 1000,
     split: Annotated[str, typer.Option(help="target, questioner, verifier, probe, heldout or fresh.")] = "probe",
     seed: Annotated[int, typer.Option(help="Seed of the scenes.")] = 0,
-    level: Annotated[str | None, typer.Option(help="plain or busy; half and half if left out.")] = None,
+    level: Annotated[
+        Literal["plain", "busy"] | None, typer.Option(help="plain or busy; half and half if left out.")
+    ] = None,
 ) -> None:
     """Write PNG files and their annotations: an ordinary folder of images."""
     from gadfly.testbed.album import render as render_album
 
-    if level not in (None, "plain", "busy"):
-        raise TestbedError(f"--level must be plain or busy, not {level!r}")
     with progress("rendering") as bar:
-        render_album(out, n=n, split=split, seed=seed, level=level, on_progress=lambda done: bar.update(done, n))  # type: ignore[arg-type]
-    console().print(f"{n} images and scenes.jsonl in {out}", markup=False)
+        render_album(out, n=n, split=split, seed=seed, level=level, on_progress=lambda done: bar.update(done, n))
+    say(f"{n} images and scenes.jsonl in {out}")
 
 
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled checkpoint's name, or a folder.")],
     n: Annotated[int, typer.Option("--n", min=1, help="Questions for each depth.")] = 2000,
-    depth: Annotated[list[int] | None, typer.Option(help="Depths; 1 and 2 if left out.")] = None,
+    depth: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Depths; 1 and 2 if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
@@ -45,10 +44,11 @@ def evaluate(
     from gadfly.testbed.checkpoints import NAMES, bundled
     from gadfly.testbed.evaluation import by_skill_and_depth, sit, uniform_exam
 
-    depths = tuple(depth or (1, 2))
-    exam = uniform_exam(split="heldout", seed=seed, n=n * len(depths), depths=depths)
+    depths = tuple(sorted(set(depth or (1, 2))))
     path = bundled(model) if model in NAMES else Path(model)
-    right = sit(LocalModel(path, exam.source.open, max_batch=64), exam)
+    with progress("answering") as bar:
+        exam = uniform_exam(split="heldout", seed=seed, n=n * len(depths), depths=depths)
+        right = sit(LocalModel(path, exam.source.open, max_batch=64), exam, bar.update)
     scores = by_skill_and_depth(exam, right)
     rows: list[dict[str, Any]] = []
     for skill, by_depth in scores.items():
@@ -58,24 +58,14 @@ def evaluate(
     if as_json:
         print_json({"model": str(model), "seed": seed, "rows": rows})
         return
-    table(
-        f"accuracy of {model}",
-        ("skill", *(f"depth {d}" for d in depths)),
-        [
-            (
-                skill,
-                *(
-                    f"{r['accuracy']:.1%} ({r['low']:.0%} to {r['high']:.0%}), n {r['n']}"
-                    for r in rows
-                    if r["skill"] == skill
-                ),
-            )
-            for skill in scores
-        ],
-    )
+    said = {
+        (r["skill"], r["depth"]): f"{r['accuracy']:.1%} ({r['low']:.0%} to {r['high']:.0%}), n {r['n']}" for r in rows
+    }
+    cells = [(skill, *(said.get((skill, d), "–") for d in depths)) for skill in scores]
+    table(f"accuracy of {model} (95% interval)", ("skill", *(f"depth {d}" for d in depths)), cells)
     for d in depths:
-        at = [r["accuracy"] for r in rows if r["depth"] == d]
-        console().print(f"depth {d}: macro accuracy {sum(at) / len(at):.1%} over {len(at)} skills")
+        if at := [r["accuracy"] for r in rows if r["depth"] == d]:
+            say(f"depth {d}: macro accuracy {sum(at) / len(at):.1%} over {len(at)} skills")
 
 
 @app.command()

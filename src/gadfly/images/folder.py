@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,6 +51,8 @@ class FolderSource:
     Files with the same bytes are one image, known by the first of their paths. Hidden files and folders (a leading
     dot) are passed over. A picture that cannot be used is listed in `skipped`. Safe to use from several threads.
 
+    `on_progress` gets (files read, files in all) while the folder is read through.
+
     Raises ImageError where there is no such folder or no usable picture in it, ConfigError for a limit out of range.
     """
 
@@ -62,6 +64,7 @@ class FolderSource:
         max_side_px: int | None = None,
         max_file_bytes: int = MAX_FILE_BYTES,
         cache_pixels: int = CACHE_PIXELS,
+        on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if not 1 <= max_pixels <= HARD_MAX_PIXELS:
             raise ConfigError(f"max_pixels is {max_pixels}; it must be from 1 to {HARD_MAX_PIXELS}")
@@ -76,11 +79,12 @@ class FolderSource:
         self._max_file_bytes = max_file_bytes
         self._cache_pixels = cache_pixels
         self._cache: OrderedDict[str, Picture] = OrderedDict()
+        self._cached_pixels = 0
         self._lock = threading.Lock()
         self._images: dict[str, Image] = {}
         self._files: dict[str, Path] = {}
         self._id_by_path: dict[str, str] = {}
-        self.skipped: tuple[Skipped, ...] = tuple(self._index())
+        self.skipped: tuple[Skipped, ...] = tuple(self._index(on_progress))
         if not self._images:
             first = "".join(f"; the first: {one.path}: {one.reason}" for one in self.skipped[:1])
             raise ImageError(f"no usable picture in {os.fspath(root)} ({len(self.skipped)} files skipped{first})")
@@ -111,15 +115,20 @@ class FolderSource:
         except ImageError as error:
             raise ImageError(f"{image.path}: {error}") from error
         with self._lock:
-            self._cache[image.id] = picture
-            self._cache.move_to_end(image.id)
-            while sum(one.width * one.height for one in self._cache.values()) > self._cache_pixels:
-                self._cache.popitem(last=False)
+            if image.id not in self._cache:  # another thread may have been faster
+                self._cache[image.id] = picture
+                self._cached_pixels += picture.width * picture.height
+            while self._cached_pixels > self._cache_pixels:
+                _, evicted = self._cache.popitem(last=False)
+                self._cached_pixels -= evicted.width * evicted.height
         return picture.copy()
 
-    def _index(self) -> Iterator[Skipped]:
+    def _index(self, on_progress: Callable[[int, int], None] | None) -> Iterator[Skipped]:
         """Fill the index, yielding what is left out."""
-        for file, refusal in _walk(self._root):
+        entries = list(_walk(self._root))
+        for done, (file, refusal) in enumerate(entries):
+            if on_progress is not None:
+                on_progress(done, len(entries))
             path = _shown(file, self._root)
             if refusal is not None:
                 yield Skipped(path, refusal)

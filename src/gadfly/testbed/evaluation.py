@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gadfly.protocols import ChatModel
@@ -16,6 +16,8 @@ from gadfly.testbed.oracle import normalise
 from gadfly.testbed.programs import OPERATIONS, Program, SceneIndex
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Level, generate
+
+BATCH = 512  # questions between two words about progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,22 @@ def uniform_exam(*, split: str, seed: int, n: int, depths: Sequence[int], level:
     return Exam(source, tuple(questions[:n]))
 
 
-def sit(model: ChatModel, exam: Exam) -> list[bool]:
-    """Which of an exam's questions the model answers rightly. A failed call counts as wrong: this is an exam."""
-    chats = [(Message("user", (image, text)),) for image, _, text, _ in exam.questions]
-    completions = model.complete(chats, Sampling(max_new_tokens=8))
-    return [
-        c.text is not None and normalise(c.text) == answer
-        for c, (_, _, _, answer) in zip(completions, exam.questions, strict=True)
-    ]
+def sit(model: ChatModel, exam: Exam, on_progress: Callable[[int, int], None] | None = None) -> list[bool]:
+    """Which of an exam's questions the model answers rightly. A failed call counts as wrong: this is an exam.
+
+    `on_progress` gets (questions answered, questions in all) now and then."""
+    right: list[bool] = []
+    for start in range(0, len(exam.questions), BATCH):
+        batch = exam.questions[start : start + BATCH]
+        chats = [(Message("user", (image, text)),) for image, _, text, _ in batch]
+        completions = model.complete(chats, Sampling(max_new_tokens=8))
+        right += [
+            c.text is not None and normalise(c.text) == answer
+            for c, (_, _, _, answer) in zip(completions, batch, strict=True)
+        ]
+        if on_progress is not None:
+            on_progress(len(right), len(exam.questions))
+    return right
 
 
 def by_skill_and_depth(exam: Exam, right: Sequence[bool]) -> dict[str, dict[int, tuple[int, int]]]:

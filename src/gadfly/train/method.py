@@ -25,7 +25,7 @@ def train(
     open_image: Callable[[Image], Picture],
     prompt_chat: Callable[[Image], Chat],
     questioner_path: str | Path,
-    probing: Probing,
+    probing: Probing | None,
     run_dir: Path,
     attempt: int = 0,
     resume: bool = False,
@@ -34,9 +34,9 @@ def train(
 ) -> Path:
     """Train by `settings.method`; returns the folder of the trained questioner, `run_dir`/questioner.
 
-    `pairs` are what SFT learns from, unused under "rl"; `images` are what RL asks about, unused under "sft". A resumed
-    "rl+sft" takes up its RL from the result of its finished SFT; an SFT that was broken off begins anew. For the rest
-    see train_grpo and train_sft.
+    `pairs` are what SFT learns from, unused under "rl"; `images` are what RL asks about and `probing` is its loop,
+    both unused under "sft". A resumed "rl+sft" takes up its RL from the result of its finished SFT; an SFT that was
+    broken off begins anew. For the rest see train_grpo and train_sft.
     """
     start, trained = questioner_path, run_dir / "questioner"
     if settings.method != "rl":
@@ -55,6 +55,7 @@ def train(
             )
         start = tuned
     if settings.method != "sft":
+        assert probing is not None, "RL needs the probing loop"
         train_grpo(
             settings,
             sampling=sampling,

@@ -48,8 +48,8 @@ def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
     if processor.chat_template is None and model.config.model_type in PLAIN_PROMPTS:
         raise ModelError(
             f"{str(path)!r} ({model.config.model_type}) cannot be the questioner: it has no chat template, and its "
-            "whole prompt is attended to in both directions, so that trl would train it on tokens that it had seen; it can "
-            "be the target"
+            "whole prompt is attended to in both directions, so that trl would train it on tokens that it had seen; "
+            "it can be the target"
         )
     check_processor(processor, str(path))
     if getattr(model.config, "image_token_id", None) is None:
