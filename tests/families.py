@@ -29,6 +29,9 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 TEXT: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 VISION: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 ENDS: dict[str, Any] = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS}
+# Settings that these configurations take without having them among their annotations.
+GLOBAL_HEAD: dict[str, Any] = {"global_head_dim": 8}
+PADDED: dict[str, Any] = {"pad_token_id": PAD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +353,7 @@ def _gemma4(tokens: Tokens) -> tuple[Any, Any]:
         text_config=hf.Gemma4TextConfig(
             **TEXT,
             **ENDS,
-            **{"global_head_dim": 8},  # noqa: PIE804 (not among its annotations)
+            **GLOBAL_HEAD,
             num_key_value_heads=2,
             head_dim=8,
             vocab_size=len(tokens),
@@ -387,7 +390,7 @@ def _idefics3(tokens: Tokens) -> tuple[Any, Any]:
         text_config=_llama(tokens),
         image_token_id=tokens.id("<image>"),
         scale_factor=2,
-        **{"pad_token_id": PAD},  # noqa: PIE804 (of all configurations; mypy is not shown it)
+        **PADDED,
     )
     processor = hf.Idefics3Processor(
         image_processor=hf.Idefics3ImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 48}),
@@ -404,7 +407,7 @@ def _smolvlm(tokens: Tokens) -> tuple[Any, Any]:
         text_config=_llama(tokens),
         image_token_id=tokens.id("<image>"),
         scale_factor=2,
-        **{"pad_token_id": PAD},  # noqa: PIE804 (of all configurations; mypy is not shown it)
+        **PADDED,
     )
     processor = hf.SmolVLMProcessor(
         image_processor=hf.SmolVLMImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 48}),

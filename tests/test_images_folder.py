@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_no_folder_or_nothing_in_it_is_one_clear_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limits", [{"max_pixels": 0}, {"max_pixels": 10**12}, {"max_side_px": 0}])
-def test_limits_out_of_range_are_refused(tmp_path: Path, limits: dict[str, int]) -> None:
+def test_limits_out_of_range_are_refused(tmp_path: Path, limits: dict[str, Any]) -> None:
     paint(tmp_path / "a.png")
     with pytest.raises(ConfigError):
         FolderSource(tmp_path, **limits)

@@ -10,6 +10,7 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers import LlavaForConditionalGeneration
@@ -97,7 +98,8 @@ def _ask(model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scen
     n_cells = model.config.image_seq_length
     prompt = [vocabulary.USER, *[vocabulary.IMAGE] * n_cells, *vocabulary.split(vocabulary.ASK), vocabulary.ASSISTANT]
     tokens = torch.tensor([[ids[w] for w in prompt]]).expand(len(scenes), -1)
-    written = model.generate(
+    generator: Any = model  # transformers gives `generate` a type of its own for self
+    written = generator.generate(
         input_ids=tokens.repeat_interleave(per_scene, 0),
         attention_mask=torch.ones(len(scenes) * per_scene, len(prompt), dtype=torch.long),
         pixel_values=pixels(list(scenes)).repeat_interleave(per_scene, 0),
