@@ -218,13 +218,27 @@ def test_an_interrupted_run_goes_on(
         (["run"], "no images are named"),
         (["run", "--images", "{empty}"], "no usable picture"),
         (["run", "--images", "{nowhere}"], "is not there"),
-        (["run", "--images", "{album}", "--set", "train.stepps=3"], "did you mean 'steps'"),
-        (["run", "--images", "{album}", "--set", "train.steps=many"], "train.steps must be int"),
+        (["run", "--images", "{album}", "--set", "train.stepps=3"], "did you mean 'train.steps'"),
+        (["run", "--images", "{album}", "--set", "train.steps=many"], "train.steps must be a whole number"),
         (["run", "--images", "{album}", "--steps", "0"], "train.steps must be at least 1"),
         (["run", "--images", "{album}", "--set", "nonsense"], "section.key=value"),
         (["run", "{nowhere}"], "cannot read the configuration"),
         (["run", "--images", "{album}", "--verifier", "oracle", "--questioner", "{text}"], "no target is named"),
-        (["run", "--images", "{album}", "--verifier", "oracle", "--target", "{nowhere}"], "no checkpoint folder"),
+        (["run", "--images", "{album}", "--verifier", "oracle", "--target", "{nowhere}"], "no questioner is named"),
+        (
+            [
+                "sweep",
+                "--images",
+                "{album}",
+                "--verifier",
+                "oracle",
+                "--target",
+                "{nowhere}",
+                "--questioner",
+                "uniform",
+            ],
+            "no checkpoint folder",
+        ),
         (
             ["sweep", "--images", "{album}", "--verifier", "oracle", "--target", "{text}", "--questioner", "uniform"],
             "text-only",
@@ -278,11 +292,19 @@ def test_a_dry_run_does_nothing(cli: Cli, photos: Path, tmp_path: Path) -> None:
     said = cli("run", "--images", photos, *models, "--out", tmp_path / "out", "--dry-run", "--json")
     plan = json.loads(said.out)
     n = 150 * 4 * 8
-    assert plan["calls"] == {"questioner": n, "target": n, "verifier": 3 * n}
+    assert plan["calls"] == {"questioner": n, "target": n, "verifier": 6 * n}  # three stages, each tried twice at most
     assert plan["images"] == 9 and {s["path"] for s in plan["skipped"]} == {"torn.jpg", "notes.png"}
     assert plan["hosts_that_receive_images"] == []
     assert not (tmp_path / "out").exists()
     assert "no image leaves this machine" in cli("run", "--images", photos, *models, "--dry-run").out
+
+
+def test_the_example_configuration_is_one(album: Path, cli: Cli) -> None:
+    """configs/testbed.toml runs the bundled pair: planned here, so that its keys and its models are checked."""
+    configuration = Path(__file__).parent.parent / "configs" / "testbed.toml"
+    said = cli("run", configuration, "--images", album, "--dry-run", "--json")
+    assert said.status == 0, said.err
+    assert json.loads(said.out)["models"]["target"].endswith("bundled/target")
 
 
 def test_model_text_cannot_reach_the_terminal(cli: Cli, tmp_path: Path) -> None:
