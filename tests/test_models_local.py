@@ -20,6 +20,7 @@ from checkpoints import IMAGE_TOKENS, build_llava
 from gadfly.errors import ImageError, ModelError
 from gadfly.models.conformance import check_chat_model
 from gadfly.models.local import LocalModel, defuse
+from gadfly.models.shared_prefix import encode
 from gadfly.records import Chat, Image, Message, Sampling
 
 GREEDY = Sampling(max_new_tokens=12)
@@ -173,7 +174,8 @@ def test_control_tokens_in_text_are_only_text(model: LocalModel, text: str) -> N
     got = model.complete([ask(image(1), text), ask(image(1), "How many?")], GREEDY)
     assert got[0].error is None
     assert got[1] == model.complete([CHATS[0]], GREEDY)[0]
-    ids = model._encode([ask(image(1), text)], {image(1).id: picture(image(1))})["input_ids"][0].tolist()
+    prompt = model._prompt(ask(image(1), text), {image(1).id: picture(image(1))})
+    ids = encode([prompt], model._processor)["input_ids"][0].tolist()
     names = model._processor.tokenizer.convert_ids_to_tokens(ids)
     assert names.count("<image>") == IMAGE_TOKENS
     assert (names.count("</s>"), names.count("<|user|>"), names.count("<|assistant|>")) == (1, 1, 1)

@@ -29,7 +29,9 @@ def test_bundled_prompts_load_and_own_files_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is empty"):
         load_prompt(str(own))
     for missing in ("questoiner", str(tmp_path), "\0"):
-        with pytest.raises(ConfigError, match="or one of questioner, target, verifier_agreement"):
+        with pytest.raises(
+            ConfigError, match="or one of questioner, target, testbed_questioner, testbed_target, verifier_agreement"
+        ):
             load_prompt(missing)
 
 

@@ -25,6 +25,10 @@ class EndpointError(GadflyError):
     """A served model that is gone or refuses us for good."""
 
 
+class BudgetSpent(GadflyError):
+    """A limit on calls, cost or time that the next call would pass. Ends a run cleanly: what was stored stays."""
+
+
 class StoreError(GadflyError):
     """A run folder or store that cannot be used: not a store, a newer schema, a run that does not exist."""
 

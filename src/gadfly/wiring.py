@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gadfly.config import Config, ImagesConfig, ModelConfig, RewardConfig, VerifierConfig
 from gadfly.errors import ConfigError, ImageError
@@ -19,6 +20,9 @@ from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
 
+if TYPE_CHECKING:
+    from gadfly.models.local import LocalModel
+
 
 class Wiring:
     """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model.
@@ -29,7 +33,7 @@ class Wiring:
     def __init__(self, config: Config, on_image: Callable[[int, int], None] | None = None) -> None:
         self.config = config
         self._on_image = on_image
-        self._models: dict[tuple[object, ...], ChatModel] = {}
+        self._models: dict[tuple[object, ...], LocalModel] = {}
 
     @functools.cached_property
     def source(self) -> FolderSource:
@@ -160,6 +164,8 @@ class Wiring:
                 max_batch=config.batch_size,
                 trust_remote_code=config.trust_remote_code,
             )
+        if role == "verifier":  # it may share the target's model, which is then asked for more
+            self._models[key].require_chats_without_image()
         return self._models[key]
 
 

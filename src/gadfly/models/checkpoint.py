@@ -6,12 +6,15 @@ Weights come from safetensors only: other formats can run code when they are rea
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
 
 from gadfly.errors import ModelError
+
+PLAIN_PROMPTS: Final = frozenset({"paligemma"})
+"""Model types that were never given turns: a prompt is images and a text, and no template is missing."""
 
 
 def load_checkpoint(
@@ -20,7 +23,7 @@ def load_checkpoint(
     """(model in eval mode on `device`, processor). Weights that the file lacks are an error, never drawn at random.
 
     `checkpoint` is a folder or a hub id. Raises ModelError: nothing there, a text-only model, no image processor, no
-    chat template, weights that are missing or not in safetensors.
+    chat template (save for PLAIN_PROMPTS), weights that are missing or not in safetensors.
     """
     folder = Path(checkpoint).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1):
@@ -38,7 +41,7 @@ def load_checkpoint(
             f"{checkpoint} ({config.model_type}) has no image processor: it is a text-only model, or its "
             "preprocessor_config.json is missing; a vision-language checkpoint is needed"
         )
-    if processor.chat_template is None:
+    if processor.chat_template is None and config.model_type not in PLAIN_PROMPTS:
         raise ModelError(f"{checkpoint} has no chat template; put a chat_template.jinja beside it")
     return _load_model(checkpoint, where, device, dtype, remote), processor
 

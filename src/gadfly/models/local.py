@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,6 +17,7 @@ from transformers import GenerationConfig
 
 from gadfly.errors import ModelError
 from gadfly.models.checkpoint import load_checkpoint
+from gadfly.models.shared_prefix import Prompt, complete, encode, plan, why_not
 from gadfly.records import Chat, Completion, Image, Sampling
 
 Device = Literal["auto", "cpu", "cuda"] | str
@@ -64,6 +66,10 @@ class LocalModel:
             eos_token_id=sorted(self._eos_ids) or None, pad_token_id=tokenizer.pad_token_id
         )
         self._control_tokens = _control_tokens(self._processor)
+        self._plain = self._processor.chat_template is None
+        self._pad_id: int = tokenizer.pad_token_id
+        self.shares_no_prefix = why_not(self._model)
+        """Why chats about one image are not computed together; None where they are."""
 
     @property
     def name(self) -> str:
@@ -72,6 +78,15 @@ class LocalModel:
     def count_tokens(self, text: str) -> int:
         """The length of a text in this model's tokens, without special ones."""
         return len(self._processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def require_chats_without_image(self) -> None:
+        """Raise ModelError where this model cannot take a chat without an image, as a verifier that compares two
+        answers puts to it."""
+        if self._plain:
+            raise ModelError(
+                f"{self._name} takes one image and one text and never a text alone, so it cannot be the verifier, "
+                "which compares answers without the image; it can be the target"
+            )
 
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
         """Completions in order. Greedy ones do not depend on what else is in the batch (up to rounding); sampled ones
@@ -101,14 +116,20 @@ class LocalModel:
         return pictures, broken
 
     def _batches(self, chats: Sequence[Chat], indices: Sequence[int]) -> Iterator[list[int]]:
-        """Batches of chats that need little padding: alike in their images first, since those make the most tokens.
+        """Batches of chats that need little padding: alike in their images first, since those make the most tokens,
+        and about the same images next, since these are computed together.
 
         Chats with and without images never mix: many processors cannot take both at once.
         """
 
-        def size(index: int) -> tuple[int, int]:
-            pixels = sum(image.width_px * image.height_px for image in _images(chats[index]))
-            return pixels, sum(len(part) for message in chats[index] for part in message.parts if isinstance(part, str))
+        def size(index: int) -> tuple[int, list[str], int]:
+            images = _images(chats[index])
+            pixels = sum(image.width_px * image.height_px for image in images)
+            return (
+                pixels,
+                [image.id for image in images],
+                sum(len(part) for message in chats[index] for part in message.parts if isinstance(part, str)),
+            )
 
         for with_images in (False, True):
             alike = sorted((i for i in indices if bool(_images(chats[i])) == with_images), key=size)
@@ -138,42 +159,53 @@ class LocalModel:
     def _generate(self, chats: Sequence[Chat], pictures: dict[str, Picture], sampling: Sampling, row: int) -> list[str]:
         """The texts of one forward pass. `row` is the place of the first chat in the call: it sets passes of one call
         apart, which would otherwise all draw the same random numbers."""
-        inputs = self._encode(chats, pictures)
-        prompt_tokens = inputs["input_ids"].shape[1]
-        sampled = sampling.temperature > 0
-        # Left to itself, transformers would keep only the 50 likeliest tokens.
-        how = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampled else {}
+        prompts = [self._prompt(chat, pictures) for chat in chats]
         cuda = [self._device] if self._device.type == "cuda" else []
         with torch.inference_mode(), torch.random.fork_rng(devices=cuda):
             _seed(sampling.seed, row, self._device)
-            output_B_T = self._model.generate(
-                **inputs, max_new_tokens=sampling.max_new_tokens, do_sample=sampled, **how
-            )
-        return [self._decode(row_T) for row_T in output_B_T[:, prompt_tokens:].tolist()]
+            shared = None
+            if self.shares_no_prefix is None:
+                shared = plan(prompts, self._model, self._processor, sampling.max_new_tokens)
+            if shared is None:
+                ids_B_T = self._generate_apart(prompts, sampling)
+            else:
+                inputs = self._ready(shared.inputs)
+                ids_B_T = complete(replace(shared, inputs=inputs), self._model, sampling, self._eos_ids, self._pad_id)
+        return [self._decode(ids_T) for ids_T in ids_B_T]
 
-    def _encode(self, chats: Sequence[Chat], pictures: dict[str, Picture]) -> dict[str, Any]:
-        """The model's inputs, rendered by the checkpoint's own template and padded on the left."""
-        conversations = [
-            [
-                {"role": message.role, "content": [self._part(part, pictures) for part in message.parts]}
-                for message in chat
-            ]
-            for chat in chats
-        ]
-        inputs = self._processor.apply_chat_template(
-            conversations,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            processor_kwargs={"padding": True, "return_tensors": "pt"},
-        )
+    def _generate_apart(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
+        """The new tokens of each prompt, each with an image of its own."""
+        inputs = self._ready(encode(prompts, self._processor))
+        sampled = sampling.temperature > 0
+        # Left to itself, transformers would keep only the 50 likeliest tokens.
+        how = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampled else {}
+        output_B_T = self._model.generate(**inputs, max_new_tokens=sampling.max_new_tokens, do_sample=sampled, **how)
+        new: list[list[int]] = output_B_T[:, inputs["input_ids"].shape[1] :].tolist()
+        return new
+
+    def _ready(self, inputs: Any) -> dict[str, Any]:
+        """The processor's tensors on the model's device, in its precision. Raises ModelError if padded on the right."""
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise ModelError(f"{self._name} pads on the right whatever it is told; its answers would be corrupted")
         return dict(inputs.to(self._device, dtype=self._model.dtype))
 
-    def _part(self, part: str | Image, pictures: dict[str, Picture]) -> dict[str, Any]:
+    def _prompt(self, chat: Chat, pictures: dict[str, Picture]) -> Prompt:
+        images = tuple(image.id for image in _images(chat))
+        return Prompt(self._render(chat), images, tuple(pictures[image] for image in images))
+
+    def _render(self, chat: Chat) -> str:
+        """The prompt as the checkpoint's own template writes it, an image token where each image stands."""
+        if self._plain:
+            return render_plain(chat, self._processor.image_token, self._control_tokens)
+        conversation = [
+            {"role": message.role, "content": [self._part(part) for part in message.parts]} for message in chat
+        ]
+        text: str = self._processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+        return text
+
+    def _part(self, part: str | Image) -> dict[str, str]:
         if isinstance(part, Image):
-            return {"type": "image", "image": pictures[part.id]}
+            return {"type": "image"}
         return {"type": "text", "text": defuse(part, self._control_tokens)}
 
     def _decode(self, ids_T: list[int]) -> str:
@@ -188,6 +220,21 @@ def defuse(text: str, control_tokens: Sequence[str]) -> str:
     for token in control_tokens:
         text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
+
+
+def render_plain(chat: Chat, image_token: str, control_tokens: Sequence[str]) -> str:
+    """The prompt of a model without turns: its images, then its text. The processor adds what else belongs to it.
+
+    Raises ValueError for a chat of several messages, or one whose text does not come last.
+    """
+    if len(chat) != 1 or chat[0].role != "user":
+        raise ValueError("this model has no chat template: it takes a single message of the user's")
+    parts = chat[0].parts
+    images = [part for part in parts if isinstance(part, Image)]
+    texts = [part for part in parts if isinstance(part, str)]
+    if (*images, *texts) != parts:
+        raise ValueError("this model has no chat template: it takes images first, then text")
+    return image_token * len(images) + defuse("".join(texts), control_tokens)
 
 
 def _control_tokens(processor: Any) -> tuple[str, ...]:

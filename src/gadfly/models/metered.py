@@ -1,61 +1,53 @@
-"""Counts what a model is asked for: calls, chats, errors, seconds, and tokens where it can. Knows no prices."""
+"""Writes what a model is asked for into a ledger, and asks the ledger first. Knows no prices and no limits."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
+from gadfly.models.ledger import Account, Ledger
 from gadfly.protocols import ChatModel
 from gadfly.records import Chat, Completion, Sampling
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a model was asked for so far. `completion_tokens` is None where nobody can count them."""
-
-    calls: int = 0
-    chats: int = 0
-    errors: int = 0
-    seconds: float = 0.0
-    completion_tokens: int | None = None
-
-
 class Metered:
-    """A ChatModel that passes everything on to another and keeps count in `usage`.
+    """A ChatModel that passes everything on to another and keeps `account`. Inside a cache, not round it, so that only
+    what the model itself does is counted.
 
-    `count_tokens` gives the length of a text in tokens (`LocalModel.count_tokens`). A call that raises is counted too.
+    `count_tokens` gives the length of a text in tokens (`LocalModel.count_tokens`), for models whose prompts nobody
+    counts. An endpoint tells the account itself what its server says: EndpointModel(on_tokens=…).
+
+    A call that raises is counted too. Raises BudgetSpent where the next call would pass a limit.
     """
 
-    def __init__(self, model: ChatModel, count_tokens: Callable[[str], int] | None = None) -> None:
+    def __init__(
+        self,
+        model: ChatModel,
+        ledger: Ledger,
+        account: Account,
+        count_tokens: Callable[[str], int] | None = None,
+    ) -> None:
         self._model = model
+        self._ledger = ledger
+        self._account = account
         self._count_tokens = count_tokens
-        self.usage = Usage(completion_tokens=None if count_tokens is None else 0)
 
     @property
     def name(self) -> str:
         return self._model.name
 
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
+        if chats:
+            self._ledger.check(self._account, len(chats))
         started_s = time.perf_counter()
         completions: list[Completion] = []
         try:
             completions = self._model.complete(chats, sampling)
             return completions
         finally:
-            used = self.usage
-            self.usage = replace(
-                used,
-                calls=used.calls + 1,
-                chats=used.chats + len(chats),
-                errors=used.errors + sum(one.error is not None for one in completions),
-                seconds=used.seconds + time.perf_counter() - started_s,
-                completion_tokens=self._counted(completions),
-            )
-
-    def _counted(self, completions: Sequence[Completion]) -> int | None:
-        if self._count_tokens is None or self.usage.completion_tokens is None:
-            return None
-        return self.usage.completion_tokens + sum(
-            self._count_tokens(one.text) for one in completions if one.text is not None
-        )
+            errors = sum(one.error is not None for one in completions)
+            self._account.add_calls(len(chats), errors, time.perf_counter() - started_s)
+            if self._count_tokens is not None:
+                for one in completions:
+                    if one.text is not None:
+                        self._account.add_tokens(None, self._count_tokens(one.text))

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from transformers import LlavaForConditionalGeneration
 
+from gadfly.testbed.practice import practise
 from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
 from gadfly.testbed.vlm import Dimensions, build_model, build_processor
 
-BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED = 1, 101, 201, 2
+BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED = 1, 101, 201, 2, 302
 # The questioner leaves the common school here: it knows what descriptions mean, and goes on to learn to ask instead.
 QUESTIONER_LEAVES_AT = 9_000
 
@@ -23,10 +24,11 @@ READING = Course(14_000, 1.5e-3)
 SEEING = Course(6_000, 2e-3, n_images=32)
 ANSWERING = Course(2_000, 4e-4)
 ASKING = Course(5_000, 1e-3)
+PRACTICE_ROUNDS = 5
 
 
 def build_pair(out: Path, report: Report) -> None:
-    """The bundled target and questioner, into `out`/target and `out`/questioner. About 80 minutes on one core.
+    """The bundled target and questioner, into `out`/target and `out`/questioner. About 90 minutes on one core.
 
     The two share their first lessons and their eyes. They part before the target has learned what it will be asked
     about most, and are taught on scenes of different splits from there on.
@@ -49,6 +51,17 @@ def build_pair(out: Path, report: Report) -> None:
     save(target, out / "target")
     questioner[0].requires_grad_(True)
     together(questioner[0], AskTeacher(), ASKING, "questioner", QUESTIONER_SEED, report)
+    practise(
+        questioner[0],
+        rounds=PRACTICE_ROUNDS,
+        n_scenes=2_800,
+        per_scene=6,
+        most_per_combination=150,
+        learning_rate=5e-4,
+        split="questioner",
+        seed=PRACTICE_SEED,
+        report=report,
+    )
     save(questioner[0], out / "questioner")
 
 

@@ -126,6 +126,8 @@ def _teach(
     optimizer, schedule = _optimizer(learning, course)
     figures: list[tuple[float, float, float]] = []
     for step, lesson in enumerate(_in_background(teacher, course, split, seed)):
+        if not (lesson.labels_B_L != IGNORED).any():
+            continue  # the teacher had nothing to say about these scenes
         loss, pointing, hits = _losses(model, pointer, lesson, embeds(lesson))
         _step(loss + course.pointing * pointing, learning, optimizer, schedule)
         figures.append((loss.item(), pointing.item(), hits))

@@ -55,11 +55,19 @@ class AnswerTeacher:
 ASKED_DEPTHS = (0.35, 0.35, 0.2, 0.1)
 
 
+FOCUS_SHARE = 0.25  # of questions that are asked for by family
+
+
+def asking_prompt(combination: tuple[str, ...], rng: random.Random) -> str:
+    """What a questioner is told before a question that needs these skills: mostly just to ask."""
+    if rng.random() < FOCUS_SHARE:
+        return vocabulary.ASK_ABOUT.format(focus=FAMILIES[family(rng.choice(combination))])
+    return vocabulary.ASK
+
+
 @dataclass(frozen=True, slots=True)
 class AskTeacher:
     """Teaches to ask one valid question, broadly over operations and depths; now and then about a named family."""
-
-    focus_share: float = 0.25
 
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
         depth = rng.choices((1, 2, 3, 4), weights=ASKED_DEPTHS)[0]
@@ -67,9 +75,7 @@ class AskTeacher:
         if drawn is None:
             return None
         program, _ = drawn
-        prompt = vocabulary.ASK
-        if rng.random() < self.focus_share:
-            prompt = vocabulary.ASK_ABOUT.format(focus=FAMILIES[family(rng.choice(program.combination))])
+        prompt = asking_prompt(program.combination, rng)
         return Exercise(vocabulary.split(prompt), vocabulary.split(realise(program, rng)))
 
 

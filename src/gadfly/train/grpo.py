@@ -31,10 +31,11 @@ from gadfly.errors import ConfigError, ImageError, ModelError
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint
-from gadfly.train.data import IMAGE_INDEX, image_order, prompt_dataset
+from gadfly.train.data import IMAGE_INDEX, chat_messages, image_order, prompt_dataset
 from gadfly.train.questioner import (
     autocast_bf16,
     banned_token_ids,
+    check_sight,
     load_questioner,
     lora_config,
     one_process_one_device,
@@ -107,6 +108,7 @@ def train_grpo(
             callbacks=[recorder],
         )
         trainer.remove_callback(PrinterCallback)
+        check_sight(trainee, trainer.model, chat_messages(prompt_chat(images[0])), open_image(images[0]))
         checkpoint = latest_checkpoint(run_dir) if resume else None
         with _saved_if_broken_off(trainer, recorder, settings, run_dir):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -12,10 +12,12 @@ from typing import Any, final
 
 import torch
 from peft import LoraConfig, PeftModel
+from PIL.Image import Image as Picture
 from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
 
 from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ModelError
+from gadfly.models.checkpoint import PLAIN_PROMPTS
 
 
 @final
@@ -37,12 +39,18 @@ def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
     try:
         processor = AutoProcessor.from_pretrained(str(path), padding_side="left")
         model = AutoModelForImageTextToText.from_pretrained(str(path), dtype=dtype)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"cannot load a vision-language questioner from {str(path)!r}: {reason}; "
             "give a checkpoint that AutoModelForImageTextToText and AutoProcessor can load"
         ) from error
+    if processor.chat_template is None and model.config.model_type in PLAIN_PROMPTS:
+        raise ModelError(
+            f"{str(path)!r} ({model.config.model_type}) cannot be the questioner: it has no chat template, and its "
+            "whole prompt is attended to in both directions, so that trl would train it on tokens that it had seen; "
+            "it can be the target"
+        )
     check_processor(processor, str(path))
     if getattr(model.config, "image_token_id", None) is None:
         raise ModelError(f"{str(path)!r} names no image token in its config; trl trains only questioners that do")
@@ -71,6 +79,44 @@ def check_processor(processor: Any, name: str) -> None:
         raise ModelError(
             f"the processor of {name!r} pads on the {tokenizer.padding_side}; generation needs padding on the left, "
             'set "padding_side": "left" in its tokenizer_config.json'
+        )
+
+
+def check_sight(trainee: Trainee, model: Any, messages: list[dict[str, Any]], picture: Picture) -> None:
+    """Raise ModelError unless `model` takes this prompt with its picture, and reads a completion from left to right.
+
+    `model` is the questioner where training put it, adapters included; `messages` the prompt, with the picture left as
+    a placeholder. trl reads the probabilities of a completion off one pass over prompt and completion. Where attention
+    runs in both directions there (a prefix model), each token has been seen before it is predicted, and training
+    would go on without a sign. So two completions that differ in their last token are read: what is predicted before
+    that token must be the same. The same pass fails where processor and model disagree on the number of image tokens.
+    """
+    name = model.config.model_type
+    text = trainee.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    banned = set(banned_token_ids(trainee)) | ending_token_ids(trainee)
+    one, other = [i for i in range(len(trainee.processor.tokenizer)) if i not in banned][:2]
+    try:
+        inputs = trainee.processor(images=[[picture]] * 2, text=[text] * 2, padding=True, return_tensors="pt")
+        inputs = dict(inputs.to(model.device, dtype=model.dtype))
+        completions = inputs["input_ids"].new_tensor([[one, one], [one, other]])
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], completions], dim=1)
+        inputs["attention_mask"] = torch.cat([inputs["attention_mask"], torch.ones_like(completions)], dim=1)
+        for key in ("token_type_ids", "mm_token_type_ids"):
+            if key in inputs:
+                inputs[key] = torch.cat([inputs[key], torch.zeros_like(completions)], dim=1)
+        inputs.pop("labels", None)
+        with torch.no_grad():
+            logits_B_V = model(**inputs).logits[:, -2].float()
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise ModelError(
+            f"the questioner ({name}) cannot read its prompt about the first image: {str(error).splitlines()[0]}; "
+            "processor and model of the checkpoint do not fit together, or it is a family that is not supported"
+        ) from error
+    gap = float((logits_B_V[0] - logits_B_V[1]).abs().max())
+    if gap > 0.01 * float(logits_B_V.std()):  # rounding is far below, and a token that is seen far above
+        raise ModelError(
+            f"{name} cannot be the questioner: what it predicts changes with tokens that come later (it attends in "
+            "both directions), so the probability of a question cannot be trained; it can be the target"
         )
 
 

@@ -1,0 +1,241 @@
+"""Computes completions about one image together: the image is prepared, seen and read once for all its questions.
+
+The chats of a batch that show the same images in the same words have a common beginning. It goes through the processor,
+the vision tower and the language model once; its keys and values are then copied to each chat, and what is left of the
+chats is read and continued as one batch. Knows tokens and tensors; nothing of roles, or of where pictures come from.
+
+Layout of a row, with P the longest prefix and S the longest rest of the batch ("." is padding, never attended to):
+
+    . . p p p p p p | . . s s s | new tokens
+    prefix, P wide    rest, S     one by one
+
+Positions are given explicitly, since the padding in the middle takes no position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from PIL.Image import Image as Picture
+from transformers import DynamicCache, TemperatureLogitsWarper, TopPLogitsWarper
+
+from gadfly.records import Sampling
+
+SHARING: Final = frozenset(
+    "gemma3 gemma4 idefics3 internvl llava llava_next llava_onevision qwen2_5_vl qwen3_vl smolvlm".split()
+)
+"""The model types for which a test shows that shared completions are those given alone, token for token."""
+
+_PER_TOKEN: Final = ("attention_mask", "token_type_ids", "mm_token_type_ids")
+_CAUSAL_LAYERS: Final = frozenset({"full_attention", "sliding_attention"})
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered chat: its text, an image token where each image stands, and its pictures in that order."""
+
+    text: str
+    images: tuple[str, ...]
+    """The ids of the images."""
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is computed once and what is not. R prefixes, B chats; every list of tokens is unpadded.
+
+    `inputs` is the processor's output for the first chat of each prefix, padded on the left and not cut yet.
+    """
+
+    inputs: dict[str, Any]
+    prefix_lengths_R: list[int]
+    rests_B: list[list[int]]
+    prefix_of_B: list[int]
+
+
+def why_not(model: Any) -> str | None:
+    """Why chats about one image cannot share its prefix in this model, or None where they can.
+
+    A key or value in a prefix must not depend on what follows it, and must be all that is kept of it.
+    """
+    text = model.config.get_text_config()
+    if model.config.model_type not in SHARING:
+        return f"{model.config.model_type} is not among the families for which it is tested"
+    if model.config.is_encoder_decoder:
+        return "it has an encoder"
+    other = set(getattr(text, "layer_types", None) or ()) - _CAUSAL_LAYERS
+    if other:
+        return f"it has layers of {', '.join(sorted(other))}, which keep a state and not keys and values"
+    if getattr(text, "use_bidirectional_attention", None) in (True, "all"):
+        return "its text is attended to in both directions"
+    return None
+
+
+def plan(prompts: Sequence[Prompt], model: Any, processor: Any, max_new_tokens: int) -> Plan | None:
+    """How to complete these prompts together, None where there is nothing to share or it cannot be shown to be exact:
+
+    no two prompts with the same images in the same words; a text that a tokenizer reads otherwise in one piece than
+    cut behind its last image; a sliding window that the longest row would overrun (the padding in the middle counts
+    against it). May raise what the processor raises.
+    """
+    firsts: dict[tuple[str, tuple[str, ...]], int] = {}
+    tails: list[str] = []
+    prefix_of_B: list[int] = []
+    for prompt in prompts:
+        if not prompt.images:
+            return None
+        cut = prompt.text.rfind(processor.image_token) + len(processor.image_token)
+        tails.append(prompt.text[cut:])
+        prefix_of_B.append(firsts.setdefault((prompt.text[:cut], prompt.images), len(firsts)))
+    if len(firsts) == len(prompts):
+        return None
+    leaders = [prefix_of_B.index(prefix) for prefix in range(len(firsts))]
+    inputs = encode([prompts[leader] for leader in leaders], processor)
+    ids_R = [ids[mask.bool()].tolist() for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
+    cuts_R = [_cut(ids, tails[leader], processor.tokenizer) for ids, leader in zip(ids_R, leaders, strict=True)]
+    if None in cuts_R:
+        return None
+    heads, fills = zip(*(cut for cut in cuts_R if cut is not None), strict=True)
+    filled = [fills[of] + tail for tail, of in zip(tails, prefix_of_B, strict=True)]
+    tails_B: list[list[int]] = processor.tokenizer(filled, add_special_tokens=False)["input_ids"]
+    if not all(tails_B) or any(
+        ids[head:] != tails_B[leader] for ids, head, leader in zip(ids_R, heads, leaders, strict=True)
+    ):
+        return None
+    common_R = [
+        _common([tail for tail, of in zip(tails_B, prefix_of_B, strict=True) if of == prefix])
+        for prefix in range(len(leaders))
+    ]
+    rests_B = [tail[common_R[of] :] for tail, of in zip(tails_B, prefix_of_B, strict=True)]
+    lengths_R = [head + common for head, common in zip(heads, common_R, strict=True)]
+    longest = max(lengths_R) + max(map(len, rests_B)) + max_new_tokens
+    text = model.config.get_text_config()
+    if "sliding_attention" in (getattr(text, "layer_types", None) or ()) and longest > text.sliding_window:
+        return None
+    return Plan(inputs, lengths_R, rests_B, prefix_of_B)
+
+
+def _cut(ids: list[int], tail: str, tokenizer: Any) -> tuple[int, str] | None:
+    """Where a prompt's tokens can be cut behind its last image, and the text that the processor has put between that
+    image and `tail`, the prompt's text from there on. None where the two do not fit.
+
+    The cut is behind an added token, the last that is not of the tail: a tokenizer begins afresh there.
+    """
+    added = tokenizer.added_tokens_decoder
+    n_own = sum(token in added for token in tokenizer(tail, add_special_tokens=False)["input_ids"])
+    places = [place for place, token in enumerate(ids) if token in added]
+    if len(places) <= n_own:
+        return None
+    head = places[-n_own - 1] + 1
+    text: str = tokenizer.decode(ids[head:], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return (head, text.removesuffix(tail)) if text.endswith(tail) else None
+
+
+def encode(prompts: Sequence[Prompt], processor: Any) -> Any:
+    """The processor's tensors for these prompts, padded."""
+    bos = processor.tokenizer.bos_token
+    pictures_B = [list(prompt.pictures) for prompt in prompts]
+    # Not by way of apply_chat_template(tokenize=True): some processors drop what they are told through it.
+    inputs = processor(
+        text=[prompt.text for prompt in prompts],
+        images=pictures_B if any(pictures_B) else None,
+        padding=True,
+        return_tensors="pt",
+        **({"add_special_tokens": False} if bos is not None and prompts[0].text.startswith(bos) else {}),
+    )
+    inputs.pop("labels", None)  # PaliGemma's processor makes them unasked; generate refuses them
+    return inputs
+
+
+def complete(plan: Plan, model: Any, sampling: Sampling, eos_ids: frozenset[int], pad_id: int) -> list[list[int]]:
+    """The new tokens of each chat, B lists. Draws from torch's global generators where `sampling` is not greedy."""
+    cache, mask_B_P, next_B = _prefill(plan, model, pad_id)
+    ids_B_S = _pad_left(plan.rests_B, pad_id).to(model.device)
+    mask_B_S = _pad_left([[1] * len(rest) for rest in plan.rests_B], 0).to(model.device)
+    positions_B_S = (next_B[:, None] + mask_B_S.cumsum(-1) - 1).clamp(min=0)
+    next_B = positions_B_S[:, -1] + 1
+    mask = torch.cat([mask_B_P, mask_B_S], dim=1)
+    ids, positions = ids_B_S, positions_B_S
+    ends = torch.tensor(sorted(eos_ids), device=model.device)
+    done_B = torch.zeros(len(plan.rests_B), dtype=torch.bool, device=model.device)
+    new: list[torch.Tensor] = []
+    for _ in range(sampling.max_new_tokens):
+        output = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=_with_axes(positions, model),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        ids_B = _pick(output.logits[:, -1].float(), sampling).masked_fill(done_B, pad_id)
+        new.append(ids_B)
+        done_B = done_B | torch.isin(ids_B, ends)
+        if bool(done_B.all()):
+            break
+        ids, positions = ids_B[:, None], next_B[:, None]
+        next_B = next_B + 1
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+    rows: list[list[int]] = torch.stack(new, dim=1).tolist()
+    return rows
+
+
+def _prefill(plan: Plan, model: Any, pad_id: int) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
+    """Read each prefix once: (keys and values of B rows, their mask B_P, the position that comes next in each row)."""
+    prefixes = dict(plan.inputs)
+    unpadded = plan.inputs["attention_mask"].bool()
+    for key in ("input_ids", *_PER_TOKEN):
+        if key in prefixes:
+            rows = [row[kept].tolist() for row, kept in zip(plan.inputs[key], unpadded, strict=True)]
+            cut = [row[:length] for row, length in zip(rows, plan.prefix_lengths_R, strict=True)]
+            prefixes[key] = _pad_left(cut, pad_id if key == "input_ids" else 0).to(model.device)
+    mask_R_P = prefixes["attention_mask"]
+    if _has_axes(model):
+        # Height and width of an image take positions side by side: after it, positions lag behind the tokens.
+        grids = {key: prefixes[key] for key in ("image_grid_thw",) if key in prefixes}
+        positions, _ = model.model.get_rope_index(
+            prefixes["input_ids"], mm_token_type_ids=prefixes["mm_token_type_ids"], attention_mask=mask_R_P, **grids
+        )
+        next_R = positions.masked_fill(mask_R_P[None] == 0, -1).amax(dim=(0, 2)) + 1
+    else:
+        positions = (mask_R_P.cumsum(-1) - 1).clamp(min=0)
+        next_R = positions[:, -1] + 1
+    cache = DynamicCache(config=model.config)
+    model(**prefixes, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    of_B = torch.tensor(plan.prefix_of_B, device=model.device)
+    cache.batch_select_indices(of_B)
+    return cache, mask_R_P[of_B], next_R[of_B]
+
+
+def _pick(logits_B_V: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    if sampling.temperature == 0:
+        return logits_B_V.argmax(-1)
+    ids = torch.empty(0)  # the warpers take the tokens so far, which these two do not look at
+    scores_B_V = TemperatureLogitsWarper(sampling.temperature)(ids, logits_B_V)
+    if sampling.top_p < 1:
+        scores_B_V = TopPLogitsWarper(sampling.top_p)(ids, scores_B_V)
+    return torch.multinomial(scores_B_V.softmax(-1), 1)[:, 0]
+
+
+def _has_axes(model: Any) -> bool:
+    """Whether positions have three axes (time, height, width), as in the Qwen-VL families."""
+    return "mrope_section" in (getattr(model.config.get_text_config(), "rope_parameters", None) or {})
+
+
+def _with_axes(positions_B_T: torch.Tensor, model: Any) -> torch.Tensor:
+    """In text the three axes run alike."""
+    return positions_B_T[None].expand(3, -1, -1) if _has_axes(model) else positions_B_T
+
+
+def _common(rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens the rows begin with in common, leaving each at least one: the last one's logits are wanted."""
+    most = min(map(len, rows)) - 1
+    return next((place for place in range(most) if len({row[place] for row in rows}) > 1), max(most, 0))
+
+
+def _pad_left(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([[value] * (width - len(row)) + list(row) for row in rows])

@@ -1,0 +1,114 @@
+"""Practice: a questioner asks, the oracle sorts, and it learns from its own valid questions. Rejection sampling.
+
+What it was taught from the sampler it follows loosely: more than half of what it first asks is invalid. Its own valid
+questions show it what it can do. Combinations that it asks often are thinned out, so that it stays broad.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import LlavaForConditionalGeneration
+
+from gadfly.testbed import vocabulary
+from gadfly.testbed.english import Ungrammatical, parse
+from gadfly.testbed.lessons import Exercise
+from gadfly.testbed.programs import MAX_DEPTH, SceneIndex, needed, run
+from gadfly.testbed.scenes import Scene, Thing, generate
+from gadfly.testbed.school import Course, Report, pixels, together
+from gadfly.testbed.teachers import asking_prompt
+
+_BATCH = 64
+_MAX_WORDS = 40
+
+
+class OwnQuestions:
+    """A teacher that gives back, for each scene, what was asked about it: each question once."""
+
+    def __init__(self, by_scene: Mapping[tuple[Thing, ...], list[tuple[str, str]]]) -> None:
+        self._left = {things: list(pairs) for things, pairs in by_scene.items()}
+
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
+        left = self._left.get(scene.things)
+        if not left:
+            return None
+        prompt, question = left.pop()
+        return Exercise(vocabulary.split(prompt), vocabulary.split(question))
+
+
+def practise(
+    model: LlavaForConditionalGeneration,
+    *,
+    rounds: int,
+    n_scenes: int,
+    per_scene: int,
+    most_per_combination: int,
+    learning_rate: float,
+    split: str,
+    seed: int,
+    report: Report,
+) -> None:
+    """`rounds` times: ask `per_scene` questions about each of `n_scenes` scenes, keep what is valid, learn from it."""
+    for turn in range(rounds):
+        scenes = list(itertools.islice(generate(split, seed + turn), n_scenes))
+        kept, asked = _valid_questions(model, scenes, per_scene, seed + turn)
+        report("practise", turn + 1, {"valid": sum(map(len, kept.values())) / asked, "combinations": len(kept)})
+        rng = random.Random(seed + turn)
+        by_scene: dict[tuple[Thing, ...], list[tuple[str, str]]] = defaultdict(list)
+        for combination, found in sorted(kept.items()):
+            for place, text in rng.sample(found, min(len(found), most_per_combination)):
+                by_scene[scenes[place].things].append((asking_prompt(combination, rng), text))
+        # The same stream of scenes again, in the same order: each lesson is about scenes that were asked about.
+        n_images = 7
+        course = Course(n_scenes // n_images, learning_rate, n_images=n_images, warmup=20)
+        together(model, OwnQuestions(by_scene), course, split, seed + turn, report)
+
+
+def _valid_questions(
+    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scene: int, seed: int
+) -> tuple[Mapping[tuple[str, ...], list[tuple[int, str]]], int]:
+    """Combination → (place of the scene, question), and how many were asked in all."""
+    kept: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
+    asked = 0
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, len(scenes), _BATCH):
+            batch = scenes[start : start + _BATCH]
+            for place, text in enumerate(_ask(model, batch, per_scene)):
+                asked += 1
+                at = start + place // per_scene
+                try:
+                    program = parse(text)
+                except Ungrammatical:
+                    continue
+                scene = SceneIndex(scenes[at])
+                if program.depth <= MAX_DEPTH and run(program, scene).invalid is None:
+                    kept[needed(program, scene).combination].append((at, text))
+    return kept, asked
+
+
+@torch.no_grad()
+def _ask(model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scene: int) -> list[str]:
+    ids, words = vocabulary.ids(), vocabulary.words()
+    n_cells = model.config.image_seq_length
+    prompt = [vocabulary.USER, *[vocabulary.IMAGE] * n_cells, *vocabulary.split(vocabulary.ASK), vocabulary.ASSISTANT]
+    tokens = torch.tensor([[ids[w] for w in prompt]]).expand(len(scenes), -1)
+    generator: Any = model  # transformers gives `generate` a type of its own for self
+    written = generator.generate(
+        input_ids=tokens.repeat_interleave(per_scene, 0),
+        attention_mask=torch.ones(len(scenes) * per_scene, len(prompt), dtype=torch.long),
+        pixel_values=pixels(list(scenes)).repeat_interleave(per_scene, 0),
+        do_sample=True,
+        top_k=0,
+        max_new_tokens=_MAX_WORDS,
+    )[:, len(prompt) :]
+    texts = []
+    for row in written.tolist():
+        end = row.index(ids[vocabulary.END]) if ids[vocabulary.END] in row else len(row)
+        texts.append(" ".join(words[i] for i in row[:end]))
+    return texts

@@ -1,0 +1,206 @@
+"""Every supported family in every role, as a tiny checkpoint with random weights: target, verifier, questioner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as pil
+from PIL.Image import Image as Picture
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from families import BOS, FAMILIES, build_family
+from gadfly.config import TrainConfig
+from gadfly.errors import ModelError
+from gadfly.models.local import LocalModel
+from gadfly.models.shared_prefix import encode
+from gadfly.probing import Probing
+from gadfly.records import Chat, Completion, Image, Judgement, Message, Question, Sampling, Verdict
+from gadfly.roles.target import ModelTarget
+from gadfly.roles.verifier_model import ModelVerifier
+from gadfly.train.grpo import train_grpo
+from probing_doubles import EchoTarget, ListStore, PlainReward
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # trl's and peft's
+    pytest.mark.filterwarnings(
+        "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+    ),  # PaliGemma's
+]
+
+TRAINABLE = [name for name in FAMILIES if name != "paligemma"]
+SIZES_PX = [(120, 100), (96, 96), (200, 50), (60, 90), (96, 96)]  # wide, square and tall: other grids, other tiles
+IMAGES = [Image(f"{i:064x}", f"{i}.png", *size) for i, size in enumerate(SIZES_PX)]
+QUESTIONS = [
+    Question((IMAGES[i // 2],), ("How many?", "What colour is the small circle on the left?")[i % 2], i // 2)
+    for i in range(10)
+]
+SETTINGS = TrainConfig(steps=2, images_per_step=2, group_size=4, learning_rate=1e-2, lora_rank=4, save_every=100)
+
+
+def picture(image: Image) -> Picture:
+    pixels = np.random.default_rng(int(image.id, 16)).integers(0, 256, (image.height_px, image.width_px, 3), np.uint8)
+    return pil.fromarray(pixels)
+
+
+def prompt_chat(image: Image) -> Chat:
+    return (Message("user", (image, "Ask one short question about this image.")),)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The folder of a family's checkpoint, built when first asked for."""
+    built: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in built:
+            built[name] = build_family(name, tmp_path_factory.mktemp(name))
+        return built[name]
+
+    return folder
+
+
+def local(checkpoint: Path, max_batch: int = 5) -> LocalModel:
+    return LocalModel(checkpoint, picture, device="cpu", dtype="float32", max_batch=max_batch)
+
+
+class ParityVerifier:
+    """WRONG iff the question has an odd number of letters: rewards vary within the groups of a random questioner."""
+
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
+        return [Judgement(Verdict.WRONG if len(q.text) % 2 else Verdict.RIGHT) for q in questions]
+
+
+def train(checkpoint: Path, run_dir: Path, settings: TrainConfig = SETTINGS) -> ListStore:
+    store = ListStore()
+    train_grpo(
+        settings,
+        sampling=Sampling(max_new_tokens=6, temperature=1.0),
+        seed=0,
+        images=IMAGES,
+        open_image=picture,
+        prompt_chat=prompt_chat,
+        questioner_path=checkpoint,
+        probing=Probing(EchoTarget(None), ParityVerifier(), PlainReward(), store, lambda text: text),
+        run_dir=run_dir,
+    )
+    return store
+
+
+def inputs_of(checkpoint: Path, image: Image) -> dict[str, Any]:
+    model = local(checkpoint)
+    prompt = model._prompt((Message("user", (image, "How many?")),), {image.id: picture(image)})
+    return model._ready(encode([prompt], model._processor))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_ten_answers_in_a_batch_are_those_given_alone(checkpoints: Any, name: str) -> None:
+    target = ModelTarget(local(checkpoints(name)), "{question} Answer with a word.", Sampling(max_new_tokens=8))
+    answers = target.answer(QUESTIONS)
+    assert all(one.error is None for one in answers), answers
+    assert answers == [target.answer([question])[0] for question in QUESTIONS]
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_ten_verdicts_are_undecided_because_noise_cannot_be_read(checkpoints: Any, name: str) -> None:
+    verifier = ModelVerifier(local(checkpoints(name)), sampling=Sampling(max_new_tokens=12))
+    judged = verifier.judge(QUESTIONS, [Completion("three")] * 10)
+    assert {one.verdict for one in judged} == {Verdict.UNDECIDED}
+    assert all((one.reason or "").startswith("unreadable_judge: validity") for one in judged), judged
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_a_verifier_compares_answers_without_an_image(checkpoints: Any, name: str) -> None:
+    model = local(checkpoints(name))
+    model.require_chats_without_image()
+    assert model.complete([(Message("user", ("Same?",)),)], Sampling(4))[0].error is None
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_logits_change_with_the_image_and_its_tokens_are_all_filled(checkpoints: Any, name: str) -> None:
+    checkpoint = checkpoints(name)
+    model: Any = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32)
+    filled: list[int] = []
+    # A scatter of features into image tokens: what the model gets, counted where the language model receives it.
+    inputs = inputs_of(checkpoint, IMAGES[0])
+    image_tokens = int((inputs["input_ids"] == model.config.image_token_id).sum())
+    words: Any = model.get_input_embeddings()(inputs["input_ids"])
+
+    def count(_: Any, args: Any, kwargs: Any) -> None:
+        embeds = kwargs["inputs_embeds"]
+        # Gemma scales its embeddings: compare directions. An image token's own embedding would point the same way.
+        alike = torch.nn.functional.cosine_similarity(embeds, words, dim=-1)
+        filled.append(int((alike < 0.99).sum()))
+
+    with torch.no_grad():
+        handle = model.get_decoder().register_forward_pre_hook(count, with_kwargs=True)
+        first = model(**inputs).logits
+        handle.remove()
+        noise = {key: torch.randn_like(value) if key == "pixel_values" else value for key, value in inputs.items()}
+        second = model(**noise).logits
+    assert image_tokens > 0 and filled == [image_tokens]
+    assert float((first[:, -1] - second[:, -1]).abs().max()) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_two_grpo_steps_change_the_weights(checkpoints: Any, tmp_path: Path, name: str) -> None:
+    check_training(checkpoints(name), tmp_path, SETTINGS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "gemma3"])
+def test_two_grpo_steps_on_the_weights_themselves(checkpoints: Any, tmp_path: Path, name: str) -> None:
+    check_training(checkpoints(name), tmp_path, replace(SETTINGS, lora_rank=0))
+
+
+def check_training(checkpoint: Path, run_dir: Path, settings: TrainConfig) -> None:
+    store = train(checkpoint, run_dir, settings)
+    assert len(store.probes) == 16
+    groups = [{p.reward for p in store.probes if p.key.step == s and p.group == g} for s in (0, 1) for g in (0, 1)]
+    assert any(len(rewards) > 1 for rewards in groups), "this test shows nothing unless rewards vary within a group"
+    rows = [json.loads(line) for line in (run_dir / "train" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["grad_norm"] > 0 for row in rows] == [True, True]
+    before, after = (
+        dict(AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32).named_parameters())
+        for path in (checkpoint, run_dir / "questioner")
+    )
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all("vision" not in name and "visual" not in name for name in changed)
+    local(run_dir / "questioner").complete([prompt_chat(IMAGES[0])], Sampling(4))
+
+
+def test_paligemma_says_beforehand_what_it_cannot_be(checkpoints: Any, tmp_path: Path) -> None:
+    checkpoint = checkpoints("paligemma")
+    with pytest.raises(ModelError, match="never a text alone, so it cannot be the verifier"):
+        local(checkpoint).require_chats_without_image()
+    with pytest.raises(ModelError, match=r"paligemma\) cannot be the questioner: it has no chat template"):
+        train(checkpoint, tmp_path)
+    assert not (tmp_path / "train").exists()
+
+
+def test_a_prefix_model_with_a_chat_template_is_found_out_by_its_sight(checkpoints: Any, tmp_path: Path) -> None:
+    checkpoint = build_family("paligemma", tmp_path / "own")
+    processor: Any = AutoProcessor.from_pretrained(checkpoint)
+    processor.chat_template = (
+        "{% for message in messages %}{% for part in message['content'] %}"
+        "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    )
+    processor.save_pretrained(checkpoint)
+    with pytest.raises(ModelError, match="changes with tokens that come later"):
+        train(checkpoint, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["gemma3", "gemma4"])
+def test_the_first_token_stands_once_where_both_template_and_tokenizer_write_it(checkpoints: Any, name: str) -> None:
+    checkpoint = checkpoints(name)
+    tokenizer: Any = AutoProcessor.from_pretrained(checkpoint).tokenizer
+    assert tokenizer("a")["input_ids"][0] == BOS, "this test shows nothing unless the tokenizer writes it"
+    assert int((inputs_of(checkpoint, IMAGES[0])["input_ids"] == BOS).sum()) == 1

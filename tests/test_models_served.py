@@ -1,0 +1,112 @@
+"""A checkpoint behind `transformers serve`, on loopback, gives the answers that it gives in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as pil
+from PIL.Image import Image as Picture
+
+from checkpoints import build_llava
+from gadfly.models.endpoint import EndpointModel, Patience
+from gadfly.models.local import LocalModel
+from gadfly.models.wire import Request, Tokens
+from gadfly.records import Chat, Image, Message, Sampling
+from loopback_server import Act, Body, LoopbackServer
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("uvicorn") is None, reason="needs transformers[serving], of the dev extra"
+    ),
+]
+START_S = 120
+GREEDY = Sampling(max_new_tokens=12)
+
+
+def picture(image: Image) -> Picture:
+    rng = np.random.default_rng(int(image.id, 16))
+    return pil.fromarray(rng.integers(0, 256, (image.height_px, image.width_px, 3), dtype=np.uint8))
+
+
+def chats() -> list[Chat]:
+    questions = ("How many squares are there?", "Is the circle blue?", "What colour is the star?")
+    images = [Image(f"{n:064x}", f"{n}.png", 96 + 8 * n, 96) for n in range(3)]
+    return [(Message("user", (image, question)),) for image in images for question in questions]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_llava(tmp_path_factory.mktemp("served") / "llava")
+
+
+@pytest.fixture(scope="module")
+def url(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve", str(checkpoint)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    log = tmp_path_factory.mktemp("log") / "serve.log"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "NO_PROXY": "127.0.0.1"}
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as server:
+        try:
+            deadline_s = time.monotonic() + START_S
+            while not listens(port):
+                assert server.poll() is None and time.monotonic() < deadline_s, log.read_text()[-2000:]
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def test_greedy_answers_equal_those_in_process(checkpoint: Path, url: str) -> None:
+    local = LocalModel(checkpoint, picture, device="cpu").complete(chats(), GREEDY)
+    tokens: list[Tokens] = []
+    served = EndpointModel(url, Request(str(checkpoint)), picture, max_concurrency=2, on_tokens=tokens.append)
+    assert served.complete(chats(), GREEDY) == local
+    assert len({one.text for one in local}) > 3  # a model that says the same to all would show nothing
+    # 16 image tokens and some words in; 12 tokens out at most.
+    assert all(one.prompt is not None and one.prompt > 16 and one.completion is not None for one in tokens)
+
+
+def test_a_faulty_road_to_it_changes_no_answer(checkpoint: Path, url: str) -> None:
+    rng = random.Random(1)
+    faults = [Act.FAIL, Act.HANG_UP, Act.HANG_UP_IN_BODY, Act.TRUNCATE, Act.MALFORM, Act.THROTTLE, Act.NO_CHOICES]
+
+    def plan(n: int, body: Body) -> Act:
+        return rng.choice(faults) if rng.random() < 0.3 else Act.ANSWER
+
+    local = LocalModel(checkpoint, picture, device="cpu").complete(chats(), GREEDY)
+    with LoopbackServer(plan, upstream=url) as proxy:
+        patience = Patience(timeout_s=60, backoff_s=0.01)
+        model = EndpointModel(proxy.url, Request(str(checkpoint)), picture, max_concurrency=2, patience=patience)
+        for _ in range(3):
+            for got, expected in zip(model.complete(chats(), GREEDY), local, strict=True):
+                assert got == expected or (got.error or "").startswith("endpoint_")
+    assert proxy.acts[Act.ANSWER] < proxy.acts.total()
+
+
+def test_a_wrong_name_says_so(url: str) -> None:
+    (one,) = EndpointModel(url, Request("no-such-model"), picture).complete(chats()[:1], GREEDY)
+    assert one.error is not None and one.error.startswith("endpoint_http_400: Server is pinned to ")

@@ -1,0 +1,119 @@
+"""Completions about one image, computed together: for each family those given one at a time, token for token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as pil
+from PIL.Image import Image as Picture
+
+from families import build_family
+from gadfly.models.local import LocalModel
+from gadfly.models.shared_prefix import SHARING
+from gadfly.records import Chat, Image, Message, Sampling
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+GREEDY = Sampling(max_new_tokens=10)
+SIZES_PX = [(120, 100), (200, 50), (60, 90)]  # other numbers of image tokens, so that prefixes differ in length
+IMAGES = [Image(f"{i:064x}", f"{i}.png", *size) for i, size in enumerate(SIZES_PX)]
+LONG = "What colour is the small circle on the left of the large triangle above the yellow star?"
+
+
+def picture(image: Image) -> Picture:
+    pixels = np.random.default_rng(int(image.id, 16)).integers(0, 256, (image.height_px, image.width_px, 3), np.uint8)
+    return pil.fromarray(pixels)
+
+
+def ask(image: Image, text: str) -> Chat:
+    return (Message("user", (image, text)),)
+
+
+# Three about one image, two about another, one alone; two images in one chat; a beginning in other words.
+CHATS: list[Chat] = [
+    ask(IMAGES[0], "How many?"),
+    ask(IMAGES[1], LONG),
+    ask(IMAGES[0], LONG),
+    ask(IMAGES[2], "Is it?"),
+    ask(IMAGES[0], "How red?"),
+    ask(IMAGES[1], "Is it green?"),
+    (Message("user", (IMAGES[0], IMAGES[1], "Which?")),),
+    (Message("user", (IMAGES[0], IMAGES[1], "Which of them is red?")),),
+    (Message("system", ("Be brief.",)), Message("user", (IMAGES[0], "How many?"))),
+]
+
+
+def build(name: str, folder: Path) -> Path:
+    checkpoint = build_family(name, folder)
+    if name.startswith("gemma"):  # their test windows are shorter than a prompt
+        set_window(checkpoint, 1024)
+    return checkpoint
+
+
+def set_window(checkpoint: Path, tokens: int) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["text_config"]["sliding_window"] = tokens
+    (checkpoint / "config.json").write_text(json.dumps(config))
+
+
+def local(checkpoint: Path) -> LocalModel:
+    return LocalModel(checkpoint, picture, device="cpu", dtype="float32")
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise AssertionError("generate was called: nothing was shared")
+
+
+@pytest.mark.parametrize("name", sorted(SHARING))
+def test_shared_completions_are_those_given_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    model = local(build(name, tmp_path))
+    alone = [model.complete([chat], GREEDY)[0] for chat in CHATS]
+    assert all(one.error is None for one in alone)
+    assert len({one.text for one in alone}) > 4, "this test shows little unless the replies differ"
+    monkeypatch.setattr(type(model._model), "generate", refuse)
+    assert model.complete(CHATS, GREEDY) == alone
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+def test_a_prefix_is_seen_once(tmp_path: Path, name: str) -> None:
+    model = local(build(name, tmp_path))
+    seen: list[int] = []
+    vision = model._model.get_encoder("image")
+    vision.register_forward_pre_hook(lambda _, args, kwargs: seen.append(1), with_kwargs=True)
+    widths: list[tuple[int, ...]] = []
+    model._model.get_decoder().register_forward_pre_hook(
+        lambda _, args, kwargs: widths.append(tuple(kwargs["inputs_embeds"].shape[:2])), with_kwargs=True
+    )
+    model.complete([ask(IMAGES[0], f"How many {word}?") for word in "red blue green star".split()], GREEDY)
+    assert seen == [1]
+    assert widths[0][0] == 1 and widths[1][0] == 4
+    assert widths[0][1] > widths[1][1], "the image's tokens belong to the prefix"
+
+
+def test_sampling_follows_the_seed_and_rows_differ(tmp_path: Path) -> None:
+    model = local(build("llava", tmp_path))
+    chats = [ask(IMAGES[0], "How many?")] * 6
+    sampling = Sampling(max_new_tokens=10, temperature=1.0, top_p=0.9, seed=3)
+    first = model.complete(chats, sampling)
+    assert model.complete(chats, sampling) == first
+    assert len({one.text for one in first}) == 6
+
+
+def test_a_window_that_would_be_overrun_is_not_shared(tmp_path: Path) -> None:
+    checkpoint = build_family("gemma3", tmp_path)
+    model = local(checkpoint)
+    assert model.complete(CHATS, GREEDY) == [model.complete([chat], GREEDY)[0] for chat in CHATS]
+    set_window(checkpoint, 1024)
+    assert local(checkpoint).complete(CHATS, GREEDY) != model.complete(CHATS, GREEDY), "the window makes no difference"
+
+
+@pytest.mark.parametrize(("name", "reason"), [("qwen3_5", "not among"), ("paligemma", "not among")])
+def test_a_family_that_cannot_share_says_why_and_answers_all_the_same(tmp_path: Path, name: str, reason: str) -> None:
+    model = local(build_family(name, tmp_path))
+    assert model.shares_no_prefix is not None and reason in model.shares_no_prefix
+    chats = [ask(IMAGES[0], "How many?"), ask(IMAGES[0], LONG)]
+    assert model.complete(chats, GREEDY) == [model.complete([chat], GREEDY)[0] for chat in chats]

@@ -1,0 +1,138 @@
+"""How bundled models are taught: what is asked of them is what a run will ask, and each stage does learn."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+import torch
+
+from gadfly.roles.prompts import load_prompt
+from gadfly.roles.questioner import questioner_prompt
+from gadfly.testbed import vocabulary
+from gadfly.testbed.build import save
+from gadfly.testbed.checkpoints import FOLDER, NAMES, bundled
+from gadfly.testbed.lessons import Exercise, lessons
+from gadfly.testbed.practice import practise
+from gadfly.testbed.programs import SceneIndex, bits
+from gadfly.testbed.scenes import generate
+from gadfly.testbed.school import Course, read, see, together
+from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
+from gadfly.testbed.vlm import Dimensions, build_model, build_processor
+
+TINY = Dimensions(
+    vision_width=16, vision_layers=1, vision_hidden=16, text_width=32, text_layers=4, text_hidden=32, heads=2
+)
+
+
+def silent(stage: str, step: int, figures: dict[str, float]) -> None:
+    """A report that nobody reads."""
+
+
+def test_questioners_are_taught_on_the_shipped_prompt() -> None:
+    """The words of the shipped prompts, with and without a topic, are those of the lessons, to the token."""
+    tokenizer = build_processor().tokenizer
+    ids = vocabulary.ids()
+    template = load_prompt("testbed_questioner")
+    for focus, taught in (("", vocabulary.ASK), ("counting", vocabulary.ASK_ABOUT.format(focus="counting"))):
+        shipped = tokenizer(questioner_prompt(template, focus), add_special_tokens=False)["input_ids"]
+        assert shipped == [ids[w] for w in vocabulary.split(taught)]
+    assert load_prompt("testbed_target") == "{question}"
+
+
+def test_descriptions_point_at_what_they_mean() -> None:
+    """Each referent's place is a description's last word, and its things carry that word where it names a shape."""
+    rng = random.Random(0)
+    shapes = 0
+    for scene in itertools.islice(generate("target", 4), 60):
+        exercise = AnswerTeacher(0.0, 0.0, 0.0, 0.0)(SceneIndex(scene), 0.5, rng)
+        if exercise is None:
+            continue
+        for place, steps, mask in exercise.referents:
+            word = exercise.prompt[place]
+            singular = word.removesuffix("s") if word != "crosses" else "cross"
+            if singular in {t.shape for t in scene.things} and steps == 0:
+                shapes += 1
+                assert all(scene.things[i].shape == singular for i in bits(mask))
+    assert shapes > 20
+
+
+@pytest.mark.slow
+def test_each_stage_lowers_its_loss() -> None:
+    """A tiny model, some dozens of steps: the figures that each stage reports go down."""
+    seen: dict[str, list[float]] = {}
+
+    def report(stage: str, step: int, figures: dict[str, float]) -> None:
+        seen.setdefault(stage, []).append(figures["loss"])
+
+    model = build_model(TINY, seed=0)
+    words = model.model.language_model.embed_tokens.weight.clone()
+    read(model, AnswerTeacher(), Course(500, 3e-3, n_images=2, length=64, warmup=10), "target", 0, report)
+    assert torch.equal(model.model.language_model.embed_tokens.weight, words)  # seeing relies on it
+    see(model, Course(200, 3e-3, n_images=8, warmup=10), "target", 0, report)
+    together(model, AskTeacher(), Course(500, 3e-3, n_images=2, length=64, warmup=10), "questioner", 0, report)
+    assert seen["read"][-1] < seen["read"][0]
+    assert seen["see"][-1] < seen["see"][0]
+    assert seen["together"][-1] < seen["together"][0]
+
+
+def test_practice_learns_only_from_valid_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a model that asks one valid question and two invalid ones, the lessons hold the valid one alone."""
+    from gadfly.testbed import practice
+
+    monkeypatch.setattr(
+        practice,
+        "_ask",
+        lambda model, scenes, n: ["how many things are there?", "what colour is the?", "hello"] * len(scenes),
+    )
+    taught: list[Exercise] = []
+
+    def keep(model: object, teacher: practice.OwnQuestions, course: Course, split: str, seed: int, _: object) -> None:
+        rng = random.Random(0)
+        for scene in itertools.islice(generate(split, seed), 14):
+            while (exercise := teacher(SceneIndex(scene), 0.0, rng)) is not None:
+                taught.append(exercise)
+
+    monkeypatch.setattr(practice, "together", keep)
+    practise(
+        build_model(TINY, seed=0), rounds=1, n_scenes=14, per_scene=3, most_per_combination=9, learning_rate=1e-3,
+        split="questioner", seed=8, report=silent,
+    )  # fmt: skip
+    assert len(taught) == 9  # of 14, thinned out to what one combination may have
+    assert {" ".join(e.completion) for e in taught} == {"how many things are there ?"}
+
+
+def test_lessons_of_the_same_seed_are_the_same_scenes() -> None:
+    """Practice relies on it: what was asked about the first scenes of a stream comes back in its lessons."""
+    stream = itertools.islice(generate("questioner", 3), 6)
+    taught = lessons(AskTeacher(), split="questioner", seed=3, n_images=3, length=64, steps=2)
+    assert [s for lesson in taught for s in lesson.scenes] == list(stream)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bundled_checkpoints_are_small_and_load(name: str) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    folder = bundled(name)
+    assert (folder / "model.safetensors").stat().st_size <= 12_000_000
+    assert (folder / "README.md").is_file()
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder)
+    assert processor.tokenizer.get_vocab() == vocabulary.ids()
+    assert model.config.model_type == "llava"
+
+
+def test_every_bundled_folder_is_known() -> None:
+    assert {p.name for p in FOLDER.iterdir()} == set(NAMES)
+
+
+def test_what_is_saved_is_what_was_built(tmp_path: object) -> None:
+    from pathlib import Path
+
+    from transformers import AutoModelForImageTextToText
+
+    model = build_model(TINY, seed=3)
+    save(model, Path(str(tmp_path)))
+    again = AutoModelForImageTextToText.from_pretrained(str(tmp_path))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
