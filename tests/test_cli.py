@@ -139,7 +139,11 @@ def test_an_interrupted_run_goes_on(
         (["run", "--images", "{album}", "--set", "nonsense"], "section.key=value"),
         (["run", "{nowhere}"], "cannot read the configuration"),
         (["run", "--images", "{album}", "--verifier", "oracle", "--questioner", "{text}"], "no target is named"),
-        (["run", "--images", "{album}", "--verifier", "oracle", "--target", "{nowhere}"], "no checkpoint folder"),
+        (["run", "--images", "{album}", "--verifier", "oracle", "--target", "{nowhere}"], "no questioner is named"),
+        (
+            "sweep --images {album} --verifier oracle --target {nowhere} --questioner uniform".split(),
+            "no checkpoint folder",
+        ),
         (
             ["sweep", "--images", "{album}", "--verifier", "oracle", "--target", "{text}", "--questioner", "uniform"],
             "text-only",
@@ -150,8 +154,8 @@ def test_an_interrupted_run_goes_on(
         (["compare", "{nowhere}"], "no store.sqlite"),
         (["compare", "{nowhere}:train"], "no store.sqlite"),
         (["compare"], "Missing argument"),
-        (["run", "--image", "{album}"], "No such option"),
-        (["run", "--images", "{album}", "--steps", "two"], "not a valid int"),
+        (["run", "--image", "{album}"], "`gadfly run --help` lists"),
+        (["run", "--images", "{album}", "--steps", "two"], "'--steps'"),
         (["frobnicate"], "No such command"),
         (["run", "--images", "{album}", "--set", "seed.x=1"], "seed is one setting"),
         (["run", "--images", "{album}", "--set", "train.learning_rate=nan"], "must be a finite number"),

@@ -12,10 +12,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cli_calls import Cli, probes_of, small
 
+from cli_calls import Cli, probes_of, small
+from gadfly import runs
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
+from gadfly.wiring import Wiring
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"  # peft and trl still ask by the old name
@@ -56,7 +58,7 @@ def test_ctrl_c_keeps_what_is_stored_and_resume_goes_on(
     assert {repr(p) for p in before} <= {repr(p) for p in everything}
     superseded = len(everything) - len(after)
     # Neither table counts what was superseded.
-    assert "320 of 320 matching probes" in cli("show", run, "--limit", 500).out.replace("30 of", "320 of")
+    assert "320 of 320 matching probes" in cli("show", run, "--limit", 500).out
     assert f"{320 + superseded} probes" in cli("show", run, "--superseded").out
     rates = json.loads(cli("compare", run, "--json").out)["runs"][0]["rates"]
     assert rates["undecided"]["n"] == len({(p.images[0].id, p.question) for p in after})
@@ -91,14 +93,20 @@ def test_a_sweep_that_was_killed_goes_on_and_counts_each_probe_once(
         patch.setattr(SqliteStore, "add_step", killed)
         assert cli("sweep", *options, "--name", "broken").status == 130
     assert len(probes_of(tmp_path / "broken")) == 32
-    resumed = cli("sweep", *options, "--name", "broken", "--resume", "--json")
-    assert resumed.status == 0, resumed.err
+    config = runs.config_of(tmp_path / "broken")
+    told: list[int] = []
+    with runs.opened(config, resume=True) as store:
+        counts = runs.sweep(Wiring(config), store, on_progress=lambda done, total, so_far: told.append(so_far.total))
+    assert counts.total == 40
+    assert told == [32, 40]  # 16 of the first sitting and those made here; the superseded ones are counted nowhere
     whole, broken = (probes_of(tmp_path / name) for name in ("whole", "broken"))
     assert [(p.key.step, p.key.index, p.turns, p.judgement, p.terms, p.reward) for p in whole] == [
         (p.key.step, p.key.index, p.turns, p.judgement, p.terms, p.reward) for p in broken
     ]
     with SqliteStore.open(tmp_path / "broken", read_only=True) as store:
         assert sum(store.counts(include_superseded=True).values()) == 40 + 16
+    over = cli("sweep", *options, "--name", "broken", "--resume", "--json")
+    assert json.loads(over.out)["rates"]["undecided"]["n"] == len({(p.images[0].id, p.question) for p in whole})
     other = cli("sweep", *options, "--name", "broken", "--resume", "--split", "heldout")
     assert other.status == 2 and "sweep.split was 'train' and is now 'heldout'" in other.err
 
@@ -207,3 +215,18 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, album: Path, checkpoint: 
     assert b"Traceback" not in process.stderr.read()
     assert process.wait(60) in (0, 1)
     process.stderr.close()
+
+
+def test_an_exam_is_reported_as_json_and_as_a_table(cli: Cli, checkpoint: Path) -> None:
+    said = cli("testbed", "evaluate", checkpoint, "--n", 24, "--depth", 2, "--depth", 1, "--json")
+    assert said.status == 0, said.err
+    rows = json.loads(said.out)["rows"]
+    assert {row["depth"] for row in rows} == {1, 2}
+    assert sum(row["n"] for row in rows) <= 48
+    assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 for row in rows)
+    table = cli("testbed", "evaluate", checkpoint, "--n", 24, "--depth", 1, "--depth", 2).out
+    # A skill that was asked at depth 2 only has a dash under depth 1.
+    only_two = {r["skill"] for r in rows} - {r["skill"] for r in rows if r["depth"] == 1}
+    for line in table.splitlines():
+        if line.split() and line.split()[0] in only_two:
+            assert line.split()[1] == "–"

@@ -73,7 +73,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character must not end a run
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="gadfly", standalone_mode=False)
     except GadflyError as fault:
         complain(str(fault))
         sys.exit(2)
@@ -89,7 +89,7 @@ def _misused(fault: Any) -> int:
         typer.echo(message, err=True)
     else:
         command = fault.ctx.command_path if fault.ctx is not None else "gadfly"
-        complain(f"{message} `{command} --help` lists what there is.")
+        complain(f"{message.rstrip('.')}; `{command} --help` lists what there is")
     return 2
 
 
