@@ -126,9 +126,9 @@ def begun(config: Config, resume: bool, title: str) -> Iterator[tuple[Wiring, Sq
     with progress("reading images") as reading:
         source = wiring.source
     say_skipped(source)
-    warn_of_one_model_for_two(config)
     try:
         with runs.opened(config, resume=resume) as store, progress(title) as bar:
+            warn_of_one_model_for_two(config)
             yield wiring, store, bar
     except KeyboardInterrupt:
         folder = runs.folder_of(config)
@@ -145,5 +145,5 @@ def say_skipped(source: FolderSource) -> None:
 
 def warn_of_one_model_for_two(config: Config) -> None:
     """A judge that is the target overlooks its own errors."""
-    if config.verifier.kind == "model" and config.verifier.model == config.target.model:
+    if config.verifier.kind == "model" and config.target.model and config.verifier.model == config.target.model:
         remark("target and verifier are the same model: what it gets wrong it may also judge wrongly")

@@ -47,8 +47,10 @@ def console() -> Console:
 
 
 def say(text: str = "", style: str = "") -> None:
-    """One line on standard output."""
-    console().print(Text(plain(text), style=style), soft_wrap=True)
+    """A sentence on standard output, wrapped between words in a terminal. A path too long for the line is not cut."""
+    out, words = console(), plain(text)
+    whole = not out.is_terminal or any(len(word) > out.width for word in words.split())
+    out.print(Text(words, style=style), soft_wrap=whole)
 
 
 def complain(message: str) -> None:

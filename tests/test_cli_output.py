@@ -1,0 +1,230 @@
+"""What the command line prints: readable in 80 columns and in a log, true to its numbers, harmless whatever it shows."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cli_calls import Cli
+from hypothesis import given
+from hypothesis import strategies as st
+from made_probes import make_probes
+from rich.console import Console
+from store_samples import sample
+
+import gadfly.cli.output as output
+from gadfly.analysis.rates import Rate
+from gadfly.cli.findings import print_comparison, print_summary, summarise_over
+from gadfly.cli.output import as_plain, plain, progress, rate_text, say, table
+from gadfly.records import Image, Probe, ProbeKey
+from gadfly.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Standard output as a terminal of 80 columns."""
+    screen = io.StringIO()
+    made = Console(file=screen, width=80, highlight=False, emoji=False, force_terminal=True, color_system=None)
+    monkeypatch.setattr(output, "console", lambda: made)
+    monkeypatch.setattr("gadfly.cli.findings.console", lambda: made)
+    return screen
+
+
+def lines(screen: io.StringIO) -> list[str]:
+    found = screen.getvalue().splitlines()
+    assert max(map(len, found), default=0) <= 80
+    return found
+
+
+def skilled(verdicts: str, image: str, skill: str, start: int = 0) -> list[Probe]:
+    return make_probes(verdicts, image, start, skills=(skill,))
+
+
+def test_rates_stand_in_rows_with_their_n(narrow: io.StringIO) -> None:
+    """Two images, R W I U each: 6 decided, 4 valid, FDR 2/6, failure rate 2/4, UNDECIDED 2/8."""
+    print_summary(summarise_over([*make_probes("RWIU", "a"), *make_probes("RWIU", "b", 10)]))
+    said = "\n".join(lines(narrow))
+    assert re.search(r"FDR, of decided +33\.3% \(", said)
+    assert re.search(r"failure rate, of valid +50\.0% \(", said)
+    assert re.search(r"UNDECIDED rate, of all +25\.0% \(", said)
+    assert re.search(r"n decided +6\b", said) and re.search(r"n valid +4\b", said) and "8 on 2" in said
+    assert "does not name the skills" in said
+
+
+def test_what_fails_is_said_with_an_example(narrow: io.StringIO) -> None:
+    """30 images: counting always WRONG, colour always RIGHT. The rate over all is 50%, so of counting's 30 WRONG
+    probes 15 are beyond usual."""
+    probes = [p for i in range(30) for p in (*skilled("W", str(i), "counting"), *skilled("R", str(i), "colour", 1))]
+    print_summary(summarise_over(probes))
+    said = " ".join(" ".join(lines(narrow)).split())
+    assert re.search(r"counting 100\.0% \([0-9.]+ to 100\.0\) 30 15 ", said)
+    assert "→ blue, not red" in said
+    assert "a failure rate of 50.0%" in said
+
+
+@pytest.mark.parametrize(
+    ("probes", "expected"),
+    [
+        (make_probes("IIII", "a"), "Every question was INVALID"),
+        (make_probes("UU", "a"), "No probe was decided"),
+        (skilled("RW", "a", "x"), "No skill fails reliably"),
+        ([], "No probe was decided"),
+    ],
+)
+def test_runs_with_nothing_to_tell_say_so(probes: Sequence[Probe], expected: str, narrow: io.StringIO) -> None:
+    print_summary(summarise_over(probes))
+    said = "\n".join(lines(narrow))
+    assert expected in said
+    assert "nan" not in said and "None" not in said
+
+
+@pytest.mark.parametrize("n_runs", [1, 2, 5])
+def test_runs_are_compared_in_eighty_columns(n_runs: int, narrow: io.StringIO) -> None:
+    runs = {f"runs/number{i}": [*skilled("RW", "a", "x"), *skilled("WWI", "b", "y", 10)] for i in range(n_runs)}
+    print_comparison(runs, as_json=False)
+    said = "\n".join(lines(narrow))
+    assert all(name in said for name in runs)
+    assert "distinct among 4 valid probes" in said and "distinct among 3 WRONG probes" in said
+    assert said.count("FDR of ") == n_runs - 1
+    assert "None" not in said
+
+
+def test_runs_without_skills_are_compared_by_their_rates(narrow: io.StringIO) -> None:
+    print_comparison({"photos": make_probes("RW", "a"), "bad": make_probes("II", "a")}, as_json=False)
+    said = "\n".join(lines(narrow))
+    assert "cannot be counted" in said
+    assert "None" not in said
+
+
+def test_a_rate_without_data_is_a_dash() -> None:
+    assert rate_text(Rate(None, None, None, 0, 0)) == "–"
+    assert rate_text(Rate(0.475, 0.441, 0.509, 100, 47)) == "47.5% (44.1 to 50.9)"
+    assert rate_text(Rate(1.0, None, None, 1, 1)) == "100.0%"
+
+
+@given(st.text())
+def test_plain_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
+    shown = plain(text)
+    assert shown == plain(shown)
+    assert (
+        "\n" not in shown
+        and "\x1b" not in shown
+        and shown.isprintable()
+        or all(c.isprintable() or not c.isascii() for c in shown)
+    )
+    assert len(plain(text, 10)) <= 10
+
+
+NASTY = "\x1b]0;owned\x07 \x1b[31m[bold]big[/] [link=http://x]y[/link] :skull: \u202egnp.exe\u202c \\[red]\\"
+
+
+def test_nothing_of_what_is_shown_is_read_as_markup(narrow: io.StringIO) -> None:
+    table(NASTY, ("a", NASTY), [(NASTY, NASTY)])
+    say(NASTY)
+    said = narrow.getvalue()
+    assert "\x1b" not in said and "\u202e" not in said and "\x07" not in said
+    flat = "".join(said.split())
+    assert flat.count("[bold]big[/]") == 5 and flat.count(":skull:") == 5 and "link=http" in flat
+
+
+def store_with(folder: Path, *probes: Probe) -> None:
+    with SqliteStore.create(folder, "run", {}, {}, 0) as store:
+        store.begin_attempt("train")
+        store.add(probes)
+
+
+def test_show_defuses_all_that_comes_from_outside(cli: Cli, tmp_path: Path) -> None:
+    nasty = sample(0, 0, question=NASTY)
+    image = Image(nasty.images[0].id, "[red]\x1b[2J.png", 1, 1)
+    run = tmp_path / "[bold]run[/]"
+    store_with(run, Probe(nasty.key, 0, (image,), nasty.turns, nasty.judgement))
+    for arguments in ([run], [run, "--json"]):
+        said = cli("show", *arguments)
+        assert said.status == 0
+        assert "\x1b" not in said.out and "\x07" not in said.out
+    assert "[bold]run[/]" in cli("show", run).out
+    assert "\x1b" not in cli("show", tmp_path / "\x1b[2Jnone").err
+
+
+def test_show_finds_the_newest_and_by_filter(cli: Cli, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with SqliteStore.create(run, "run", {}, {}, 0) as store:
+        for phase in ("train", "after", "between"):  # not in the order of the alphabet
+            attempt = store.begin_attempt(phase)
+            for index in range(3):
+                probe = sample(0, index, question=f"{phase} {index}?")
+                key = ProbeKey(phase, attempt, 0, index)
+                store.add([Probe(key, 0, probe.images, probe.turns, probe.judgement, probe.terms, probe.reward)])
+    found = cli("show", run, "--limit", 4).out
+    assert re.findall(r"(train|after|between) (\d)\?", found) == [
+        ("after", "2"),
+        ("between", "0"),
+        ("between", "1"),
+        ("between", "2"),
+    ]
+    assert "4 of 9 matching probes shown; the run has 9 probes" in found
+    some = cli("show", run, "--phase", "train", "--contains", "TRAIN 1").out
+    assert "1 of 1 matching probes shown; the run has 3 probes in train" in some
+    path = sample(0, 0).images[0].path
+    assert "9 of 9" in cli("show", run, "--image", path).out
+    assert "0 of 0" in cli("show", run, "--image", "no such").out
+    wrong = cli("show", run, "--phase", "sweep")
+    assert wrong.status == 2 and "has no phase 'sweep'; it has train, after, between" in wrong.err
+    compared = cli("compare", run)
+    assert compared.status == 0
+    assert all(f"{run}:{phase}" in "".join(compared.out.split()) for phase in ("train", "after", "between"))
+
+
+def test_progress_in_a_log_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 steps of 1 s each: the first word after 10 s, then one for each tenth. What is over at once is not told."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with progress("asking") as bar:
+        for step in range(1, 101):
+            now += 1
+            bar.update(step, 100, "FDR 5%")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 10
+    assert said[0] == "asking: 10/100, 10 s, about 90 s left  FDR 5%"
+    assert said[-1] == "asking: 100/100, 100 s  FDR 5%"
+    with progress("reading") as bar:
+        for step in range(1, 101):
+            now += 0.01
+            bar.update(step, 100)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_long_stage_is_never_silent(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 steps of 20 s: a tenth takes 2,000 s, yet there is a word every 40 s. A new stage has a new clock."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with progress("training") as bar:
+        for step in range(1, 11):
+            now += 20
+            bar.update(step, 1000)
+        bar.update(0, 10, title="measuring")
+        now += 40
+        bar.update(5, 10)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["training"] * 5 + ["measuring"]
+    assert said[-1] == "measuring: 5/10, 40 s, about 40 s left"
+
+
+def test_records_become_json() -> None:
+    import numpy as np
+
+    rate = Rate(np.float64(0.5), None, None, 2, 1)
+    made = as_plain({("a", 1): rate, "n": np.int64(3), "b": True, "s": {1}})
+    assert made == {
+        "('a', 1)": {"value": 0.5, "low": None, "high": None, "n": 2, "successes": 1},
+        "n": 3,
+        "b": True,
+        "s": [1],
+    }
+    assert type(made["n"]) is int and made["b"] is True
