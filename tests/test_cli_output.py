@@ -1,4 +1,4 @@
-"""What the command line prints: readable in 80 columns and in a log, true to its numbers, harmless whatever it shows."""
+"""What the command line prints: readable in 80 columns and in a log, true to its numbers, harmless."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cli_calls import Cli
 from hypothesis import given
 from hypothesis import strategies as st
-from made_probes import make_probes
 from rich.console import Console
-from store_samples import sample
 
 import gadfly.cli.output as output
+from cli_calls import Cli
 from gadfly.analysis.rates import Rate
 from gadfly.cli.findings import print_comparison, print_summary, summarise_over
 from gadfly.cli.output import as_plain, plain, progress, rate_text, say, table
 from gadfly.records import Image, Probe, ProbeKey
 from gadfly.store.sqlite import SqliteStore
+from made_probes import make_probes
+from store_samples import sample
 
 
 @pytest.fixture
@@ -110,11 +110,8 @@ def test_a_rate_without_data_is_a_dash() -> None:
 def test_plain_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
     shown = plain(text)
     assert shown == plain(shown)
-    assert (
-        "\n" not in shown
-        and "\x1b" not in shown
-        and shown.isprintable()
-        or all(c.isprintable() or not c.isascii() for c in shown)
+    assert ("\n" not in shown and "\x1b" not in shown and shown.isprintable()) or all(
+        c.isprintable() or not c.isascii() for c in shown
     )
     assert len(plain(text, 10)) <= 10
 

@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cli_calls import Cli, probes_of, small
 
+from cli_calls import Cli, probes_of, small
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_samples import sample
 
 from gadfly import runs
 from gadfly.config import Config, override
 from gadfly.errors import ConfigError, ModelError, StoreError
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
+from store_samples import sample
 
 
 def config_in(out: Path, **settings: Any) -> Config:
@@ -78,10 +78,14 @@ def test_what_fails_before_anything_was_made_leaves_nothing(tmp_path: Path) -> N
 
 
 def test_weights_are_never_taken_back(tmp_path: Path) -> None:
-    with pytest.raises(ModelError), runs.opened(config_in(tmp_path), resume=False):
-        (tmp_path / "run" / "train" / "sft").mkdir(parents=True)
-        (tmp_path / "run" / "train" / "sft" / "model.safetensors").write_bytes(b"weights")
-        raise ModelError("out of luck")
+    def fail_after_saving() -> None:
+        with runs.opened(config_in(tmp_path), resume=False):
+            (tmp_path / "run" / "train" / "sft").mkdir(parents=True)
+            (tmp_path / "run" / "train" / "sft" / "model.safetensors").write_bytes(b"weights")
+            raise ModelError("out of luck")
+
+    with pytest.raises(ModelError):
+        fail_after_saving()
     assert (tmp_path / "run" / "train" / "sft" / "model.safetensors").exists()
     assert (tmp_path / "run" / "store.sqlite").exists()
 
@@ -130,7 +134,9 @@ def test_the_uniform_sampler_and_nobody_cannot_be_trained(tmp_path: Path) -> Non
 def test_a_wrong_split_is_said_with_its_reason(album: Path, tmp_path: Path) -> None:
     wiring = Wiring(config_in(tmp_path, images__path=str(album)))
     assert len(wiring.images("train")) == 12
-    with pytest.raises(Exception, match="none of the 12 images falls into the heldout part; images.heldout_share is 0"):
+    with pytest.raises(
+        Exception, match=r"none of the 12 images falls into the heldout part; images\.heldout_share is 0"
+    ):
         wiring.images("heldout")
 
 
