@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import PIL.Image
 import pytest
 
 from cli_calls import Cli, Said
+
+# As the command line itself sets it, which is too late here: the libraries are loaded by then.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 @pytest.fixture

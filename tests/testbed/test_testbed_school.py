@@ -59,6 +59,7 @@ def test_descriptions_point_at_what_they_mean() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # three stages of real training, each with a process of its own for its lessons
 def test_each_stage_lowers_its_loss() -> None:
     """A tiny model, some dozens of steps: the figures that each stage reports go down."""
     seen: dict[str, list[float]] = {}

@@ -13,7 +13,6 @@ import json
 import os
 import random
 import socket
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -140,7 +139,7 @@ class EndpointModel:
         settled: dict[int, Completion] = {}
         try:
             while fresh or again or running:
-                now_s = time.monotonic()
+                now_s = asyncio.get_running_loop().time()
                 pause_s = self._limit.pause_s(now_s)
                 while pause_s <= 0 and len(running) < self._limit.limit:
                     if again and again[0].ready_s <= now_s:
@@ -156,11 +155,11 @@ class EndpointModel:
                 if not running:
                     await asyncio.sleep(wake_s or 0.0)
                     continue
-                under_way = len(running)
+                full = len(running) >= self._limit.limit  # once: the first of several answers moves the limit
                 done, _ = await asyncio.wait(running, timeout=wake_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     call = running.pop(task)
-                    completion = self._settle(call, task.result(), full=under_way >= self._limit.limit)
+                    completion = self._settle(call, task.result(), full=full)
                     if completion is None:
                         heapq.heappush(again, call)
                     else:
@@ -173,7 +172,7 @@ class EndpointModel:
 
     def _settle(self, call: _Call, outcome: Reply | Fault, *, full: bool) -> Completion | None:
         """The end of a call, or None where it is to be tried again, from `call.ready_s` on."""
-        now_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
         if isinstance(outcome, Reply) or outcome.tokens is not None:
             self._breaker.answered()
             self._limit.succeeded(full=full)
