@@ -123,7 +123,7 @@ def begun(config: Config, resume: bool, title: str) -> Iterator[tuple[Wiring, Sq
     from gadfly.wiring import Wiring
 
     wiring = Wiring(config, lambda done, total: reading.update(done, total))
-    with progress("reading images") as reading:
+    with progress("reading images", passing=True) as reading:
         source = wiring.source
     say_skipped(source)
     try:

@@ -77,9 +77,8 @@ def plain(text: str, limit: int | None = None) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[str] = ()) -> None:
     """Print a table; the columns named in `numeric` are aligned to the right. Only other ones are wrapped."""
-    shown = Table(
-        title=Text(plain(title)), title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
-    )
+    say(title, style="bold")
+    shown = Table(header_style="dim", box=None, pad_edge=False)
     for column in columns:
         right = column in numeric
         shown.add_column(Text(plain(column)), justify="right" if right else "left", no_wrap=right, overflow="fold")
@@ -124,9 +123,9 @@ class Bar(Protocol):
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Bar]:
-    """Progress with time left on standard error, so that standard output stays clean for --json: a bar on a terminal,
-    elsewhere a plain line now and then."""
+def progress(title: str, passing: bool = False) -> Iterator[Bar]:
+    """Progress with time left on standard error, so that standard output stays clean for --json: a bar on a terminal
+    (a passing one vanishes when it is done), elsewhere a plain line now and then."""
     terminal = Console(stderr=True, highlight=False, emoji=False)
     if not terminal.is_terminal:
         yield _Lines(terminal, title)
@@ -140,7 +139,7 @@ def progress(title: str) -> Iterator[Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[said]}"),
     )
-    with Progress(*columns, console=terminal) as bars:
+    with Progress(*columns, console=terminal, transient=passing) as bars:
         yield _TerminalBar(bars, title)
 
 

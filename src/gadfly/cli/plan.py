@@ -14,7 +14,7 @@ JUDGE_CALLS = 6  # validity, the judge's own answer, agreement; each asked again
 def say_plan(config: Config, phase: str, as_json: bool) -> None:
     """Print the plan of a training ("train") or a sweep. Raises what the run itself would raise for images, scenes,
     pairs and roles without a name; whether a model is any good shows when it is loaded."""
-    with progress("reading images") as bar:
+    with progress("reading images", passing=True) as bar:
         wiring = Wiring(config, bar.update)
         source = wiring.source
     roles = {"questioner": _questioner(wiring, phase)}

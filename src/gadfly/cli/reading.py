@@ -27,7 +27,7 @@ def compare(
     from gadfly.store.sqlite import SqliteStore
 
     probes: dict[str, list[Probe]] = {}
-    with progress("reading runs") as bar:
+    with progress("reading runs", passing=True) as bar:
         for i, spec in enumerate(runs):
             folder, phase = _folder_and_phase(spec)
             with SqliteStore.open(folder, read_only=True) as store:
@@ -63,7 +63,7 @@ def show(
     if verdict is not None and verdict.upper() not in Verdict.__members__:
         raise ConfigError(f"--verdict must be one of {', '.join(Verdict)}, not {verdict!r}")
     wanted = Verdict(verdict.upper()) if verdict is not None else None
-    with SqliteStore.open(run_folder, read_only=True) as store, progress("reading probes") as bar:
+    with SqliteStore.open(run_folder, read_only=True) as store, progress("reading probes", passing=True) as bar:
         if phase is not None:
             _known_phase(phase, _phases(store), run_folder)
         counts = store.counts(phase, include_superseded=superseded)

@@ -126,7 +126,7 @@ class FolderSource:
     def _index(self, on_progress: Callable[[int, int], None] | None) -> Iterator[Skipped]:
         """Fill the index, yielding what is left out."""
         entries = list(_walk(self._root))
-        for done, (file, refusal) in enumerate(entries):
+        for done, (file, refusal) in enumerate(entries, start=1):
             if on_progress is not None:
                 on_progress(done, len(entries))
             path = _shown(file, self._root)
