@@ -338,7 +338,7 @@ def test_what_is_to_be_tried_again_goes_before_what_was_never_tried() -> None:
     assert 1 <= again < 50
 
 
-# Both sizes are soak tests for now: on a machine that is short of time, a call that the client gave up on is seen by the
+# Both sizes are soak tests for now: on a machine short of time, a call that the client gave up on is seen by the
 # server as asked twice, and the test cannot tell. 500 belongs in CI once it records the client's own timeouts.
 @pytest.mark.soak
 @pytest.mark.parametrize("n", [500, 5000])
