@@ -116,10 +116,10 @@ def test_roles_with_one_checkpoint_share_one_model(album: Path, checkpoint: Path
     config = config_in(tmp_path, images__path=str(album), target__dtype="float32", **same)
     wiring = Wiring(config)
     parts: list[Any] = [wiring.verifier, wiring.questioner(), wiring.target]
-    verifier, questioner, target = (part._model for part in parts)
-    assert verifier is questioner
-    assert target is not verifier  # another dtype is another model
-    assert wiring.target is target
+    of_verifier, of_questioner, of_target = (part._model for part in parts)
+    assert of_verifier is of_questioner
+    assert of_target is not of_verifier  # another dtype is another model
+    assert wiring.target is parts[2]
     # Novelty is scored within one phase: no phase sees the history of another.
     assert wiring.reward() is not wiring.reward()
 
