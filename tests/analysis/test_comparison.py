@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_probes import INVALID, RIGHT, WRONG, make_probe, make_probes
 
 from gadfly.analysis.comparison import compare, contrast, depth_matched, depth_mix, rarefy, standardised_rate
 from gadfly.analysis.rates import FAILURE_RATE, FDR
 from gadfly.analysis.skills import combination
 from gadfly.analysis.statistics import expected_distinct
 from gadfly.records import Probe, Verdict
+from made_probes import INVALID, RIGHT, WRONG, make_probe, make_probes
 
 
 def rng(seed: int = 0) -> np.random.Generator:

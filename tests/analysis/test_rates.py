@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_probes import RIGHT, UNDECIDED, WRONG, make_probe, make_probes
 
 from gadfly.analysis.rates import FAILURE_RATE, FDR, UNDECIDED_RATE, VALID_RATE, Rate, distinct, rate, rates
 from gadfly.analysis.statistics import clustered_interval, combine, correlation, wilson_interval
 from gadfly.records import Probe, Verdict
+from made_probes import RIGHT, UNDECIDED, WRONG, make_probe, make_probes
 
 
 def rng(seed: int = 0) -> np.random.Generator:

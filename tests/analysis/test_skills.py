@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe, make_probes
 
 from gadfly.analysis.skills import combination_table, skill_table, wrong_combinations
 from gadfly.analysis.summary import gallery, summarise
 from gadfly.analysis.training import clustered_mean, curves, metric_curve, window_size
 from gadfly.records import Probe
+from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe, make_probes
 
 
 def rng(seed: int = 0) -> np.random.Generator:
