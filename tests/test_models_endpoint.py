@@ -314,14 +314,10 @@ def test_retry_after_in_all_its_forms() -> None:
 # ------------------------------------------------------------------------------------------------------- many at once
 
 
-def test_throughput_against_a_known_latency() -> None:
-    # 16 at a time, 0.1 s each: 480 calls are 30 rounds, 3 s; with the growth from 8 to 16, 1 round more at most.
+def test_as_many_at_once_as_allowed_and_no_more() -> None:
     with LoopbackServer(latency_s=0.1) as server:
-        started_s = time.monotonic()
-        endpoint(server.url, max_concurrency=16).complete([chat(str(n)) for n in range(480)], GREEDY)
-        took_s = time.monotonic() - started_s
-    assert server.most_under_way == 16
-    assert took_s < 3.0 / 0.6  # the benchmark holds the 95 %; a busy CI machine is given more
+        endpoint(server.url, max_concurrency=16).complete([chat(str(n)) for n in range(160)], GREEDY)
+    assert server.most_under_way == 16  # how much that brings: test_models_dispatch.py, and the benchmark
 
 
 FAULTS = [act for act in Act if act not in (Act.ANSWER, Act.WRONG_KEY, Act.NO_QUOTA, Act.TRICKLE)]
@@ -373,7 +369,6 @@ def test_nothing_lost_nothing_doubled_every_error_with_its_reason(n: int) -> Non
         for act, sent_s, next_s in zip(seen[:-1], times_s[:-1], times_s[1:], strict=True):
             # What was answered is asked again only where the answer came too late, as happens on a busy machine. Half
             # of the timeout, since a request may reach the server late too.
-            assert act is not Act.ANSWER or next_s - sent_s > patience.timeout_s / 2
-        assert not set(seen[:-1]) & set(FINAL)
+            assert act not in (Act.ANSWER, *FINAL) or next_s - sent_s > patience.timeout_s / 2
     assert sum(server.acts[act] for act in FAULTS) > 0.2 * n
     assert sum(one.text is not None for one in answers) > 0.85 * n
