@@ -21,7 +21,7 @@ from pathlib import Path
 from gadfly import runs
 from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
-from gadfly.records import Completion, Judgement, Probe, ProbeKey, Question, Turn, Verdict
+from gadfly.records import Completion, Judgement, PastQuestion, Probe, ProbeKey, Question, Turn, Verdict
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings
@@ -86,7 +86,8 @@ def one_round(config: Config, wiring: Wiring, folder: Path) -> dict[str, float]:
         answered = time.perf_counter()
         judgements = wiring.verifier.judge(questions, answers)
         reward.score(questions, judgements)
-        reward.remember([q.text for q, j in zip(questions, judgements, strict=True) if j.verdict.valid])
+        asked = zip(questions, judgements, strict=True)
+        reward.remember([PastQuestion(q.text, j.skills) for q, j in asked if j.verdict.valid])
         judged = time.perf_counter()
         if step >= WARM_UP_STEPS:
             parts["answers"] += answered - began

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gadfly.records import Completion, Image, Judgement, Probe, Question, Verdict
+from gadfly.records import Completion, Image, Judgement, PastQuestion, Probe, Question, Verdict
 
 
 def image(name: str) -> Image:
@@ -50,7 +50,7 @@ class PlainReward:
     """1 for WRONG, 0 for RIGHT, -1 for INVALID, None for UNDECIDED; one term that says which. Keeps the history."""
 
     def __init__(self) -> None:
-        self.history: list[str] = []
+        self.history: list[PastQuestion] = []
 
     def score(
         self, questions: Sequence[Question], judgements: Sequence[Judgement]
@@ -61,7 +61,7 @@ class PlainReward:
             for j in judgements
         ]
 
-    def remember(self, questions: Sequence[str]) -> None:
+    def remember(self, questions: Sequence[PastQuestion]) -> None:
         self.history += questions
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gadfly.counts import Counts, step_metrics
 from gadfly.errors import ConfigError, ImageError
 from gadfly.probing import Probing, Step, Written
-from gadfly.records import Completion, Verdict
+from gadfly.records import Completion, PastQuestion, Verdict
 from gadfly.sweep import sweep
 from probing_doubles import EchoTarget, ListStore, PlainReward, ScriptedQuestioner, WordVerifier, image
 
@@ -69,7 +69,11 @@ def test_equal_questions_about_equal_images_are_asked_and_judged_once() -> None:
 def test_only_valid_questions_are_remembered_in_order() -> None:
     loop = Loop()
     loop.step("b easy?", "vague?", "a hard?", "nothing", "silent?", "b easy?")
-    assert loop.reward.history == ["b easy", "a hard", "b easy"]
+    assert loop.reward.history == [
+        PastQuestion("b easy", ("b", "easy")),
+        PastQuestion("a hard", ("a", "hard")),
+        PastQuestion("b easy", ("b", "easy")),
+    ]
 
 
 def test_a_failing_part_leaves_nothing_half_stored() -> None:

@@ -1,5 +1,7 @@
 """The reward: values by hand, what enters the history, and rebuilding."""
 
+from math import log
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from gadfly.config import RewardConfig
 from gadfly.errors import ConfigError
 from gadfly.protocols import Reward
-from gadfly.records import Image, Judgement, Question, Verdict
+from gadfly.records import Image, Judgement, PastQuestion, Question, Verdict
 from gadfly.rewards.combination import CombinedReward
 from gadfly.rewards.embedding import HashEmbedder
 from gadfly.rewards.verdict_terms import failure_term, invalid_term
@@ -19,6 +21,10 @@ WEIGHTS = RewardConfig(failure=1.0, semantic=0.3, lexical=0.2, invalid=0.5, wind
 
 def ask(text: str, group: int = 0) -> Question:
     return Question((IMAGE,), text, group)
+
+
+def past(*texts: str) -> list[PastQuestion]:
+    return [PastQuestion(text) for text in texts]
 
 
 def judged(verdict: Verdict) -> Judgement:
@@ -39,10 +45,10 @@ def test_each_verdict_by_hand() -> None:
     scored = reward.score([ask("q", group) for group in range(4)], [RIGHT, WRONG, INVALID, UNDECIDED])
     assert [value for value, _ in scored] == [pytest.approx(0.5), pytest.approx(1.5), -0.5, None]
     assert [dict(terms) for _, terms in scored] == [
-        {"failure": 0.0, "semantic": 1.0, "lexical": 1.0, "invalid": 0.0},
-        {"failure": 1.0, "semantic": 1.0, "lexical": 1.0, "invalid": 0.0},
-        {"failure": None, "semantic": None, "lexical": None, "invalid": 1.0},
-        {"failure": None, "semantic": None, "lexical": None, "invalid": None},
+        {"failure": 0.0, "semantic": 1.0, "lexical": 1.0, "rarity": 1.0, "invalid": 0.0},
+        {"failure": 1.0, "semantic": 1.0, "lexical": 1.0, "rarity": 1.0, "invalid": 0.0},
+        {"failure": None, "semantic": None, "lexical": None, "rarity": None, "invalid": 1.0},
+        {"failure": None, "semantic": None, "lexical": None, "rarity": None, "invalid": None},
     ]
 
 
@@ -58,10 +64,10 @@ def test_copies_in_a_group_earn_no_novelty_and_invalid_ones_are_no_references() 
 def test_remembered_questions_are_references() -> None:
     reward = CombinedReward(WEIGHTS, HashEmbedder())
     text = "how many red cubes are there?"
-    reward.remember([text])
+    reward.remember(past(text))
     ((value, _),) = reward.score([ask(text)], [WRONG])
     assert value == pytest.approx(1.0, abs=1e-6)
-    reward.remember(["what is left of it?", "which is bigger here?", "where does this man look?"])  # window is 3
+    reward.remember(past("what is left of it?", "which is bigger here?", "where does this man look?"))  # window is 3
     ((_, terms),) = reward.score([ask(text)], [WRONG])
     assert terms["lexical"] is not None and terms["lexical"] > 0.5
 
@@ -85,14 +91,14 @@ def test_a_rebuilt_history_scores_exactly_as_the_one_lived_through(
     for step in steps:
         lived.score([ask(text, group) for text, group, _ in step], [judgement for _, _, judgement in step])
         valid = [text for text, _, judgement in step if judgement.verdict.valid]
-        lived.remember(valid)
+        lived.remember(past(*valid))
         stored += valid
     batch = [ask(text, group) for text, group, _ in last]
     judgements = [judgement for _, _, judgement in last]
     once = lived.score(batch, judgements)
     for kept in (stored, stored[max(0, len(stored) - WEIGHTS.window) :]):
         rebuilt = CombinedReward(WEIGHTS, HashEmbedder())
-        rebuilt.remember(kept)
+        rebuilt.remember(past(*kept))
         assert rebuilt.score(batch, judgements) == once
     assert lived.score(batch, judgements) == once  # scoring changed nothing
 
@@ -103,6 +109,25 @@ def test_weights_out_of_range_are_refused(bad: dict[str, float]) -> None:
         RewardConfig(**bad)  # type: ignore[arg-type]
 
 
+def test_rarity_counts_the_skills_asked_for_in_the_window_by_hand() -> None:
+    reward = CombinedReward(RewardConfig(rarity=0.4, semantic=0.0, lexical=0.0, window=3), HashEmbedder())
+    counting, colour = ("counting",), ("colour",)
+    reward.remember([PastQuestion(f"q{i}", skills) for i, skills in enumerate([colour, counting, colour, colour])])
+    # The first is forgotten, three are left: counting once, colour twice, both never.
+    by_hand = [1 - log(2) / log(4), 1 - log(3) / log(4), 1.0]
+    judgements = [Judgement(Verdict.RIGHT, skills=s) for s in (counting, colour, ("colour", "counting"))]
+    scored = reward.score([ask("a"), ask("b"), ask("c")], judgements)
+    assert [terms["rarity"] for _, terms in scored] == pytest.approx(by_hand)
+    assert [value for value, _ in scored] == pytest.approx([0.4 * rarity for rarity in by_hand])
+
+
+def test_rarity_without_skills_counts_what_means_the_same() -> None:
+    reward = CombinedReward(RewardConfig(window=3), HashEmbedder())
+    reward.remember(past("how many red cubes are there?", "how many red cubes are there?", "where does this man look?"))
+    scored = reward.score([ask("how many red cubes are there?"), ask("something else")], [RIGHT, WRONG])
+    assert [terms["rarity"] for _, terms in scored] == pytest.approx([1 - log(3) / log(4), 1.0])
+
+
 def test_novelty_is_bounded_for_a_long_history() -> None:
     reward = CombinedReward(RewardConfig(window=50), HashEmbedder())
     rng = np.random.default_rng(0)
@@ -111,4 +136,4 @@ def test_novelty_is_bounded_for_a_long_history() -> None:
         texts = [" ".join(rng.choice(words, 7)) for _ in range(16)]
         for _, terms in reward.score([ask(text, at // 8) for at, text in enumerate(texts)], [WRONG] * 16):
             assert 0 <= (terms["semantic"] or 0) <= 2 and 0 <= (terms["lexical"] or 0) <= 1
-        reward.remember(texts)
+        reward.remember(past(*texts))

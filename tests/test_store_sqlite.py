@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gadfly.errors import StoreError
 from gadfly.protocols import ProbeStore
-from gadfly.records import Completion, Probe, ProbeKey, Turn, Verdict
+from gadfly.records import Completion, PastQuestion, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.queries import PAGE_PROBES
 from gadfly.store.sqlite import SqliteStore
 from store_samples import probes, sample
@@ -126,10 +126,14 @@ def test_a_resume_supersedes_the_steps_it_does_anew(store: SqliteStore) -> None:
     assert list(store.probes()) == first[:2] + third
     assert list(store.probes(include_superseded=True)) == first + second + third
     assert store.counts()[Verdict.WRONG] == 2 and store.counts(include_superseded=True)[Verdict.WRONG] == 10
-    assert store.valid_questions("train", 10) == ["question 0.0", "question 1.0", "third 2"]
+    assert texts(store.valid_questions("train", 10)) == ["question 0.0", "question 1.0", "third 2"]
     # A still later attempt from a later step must not bring back what attempt 4 did anew.
     store.begin_attempt("train", from_step=3)
     assert list(store.probes()) == first[:2] + third
+
+
+def texts(questions: list[PastQuestion]) -> list[str]:
+    return [question.text for question in questions]
 
 
 def test_a_superseded_attempt_takes_no_more(store: SqliteStore) -> None:
@@ -155,7 +159,9 @@ def test_valid_questions_are_the_last_ones_oldest_first(store: SqliteStore) -> N
     )
     store.add([two_turns])
     # Of each step the first two (RIGHT, WRONG) are valid.
-    assert store.valid_questions("train", 4) == ["question 1.1", "question 2.0", "question 2.1", "last \ud800"]
+    last = store.valid_questions("train", 4)
+    assert texts(last) == ["question 1.1", "question 2.0", "question 2.1", "last \ud800"]
+    assert [question.skills for question in last] == [sample().judgement.skills] * 4
     assert store.valid_questions("train", 0) == []
     assert len(store.valid_questions("train", 100)) == 7
     assert store.valid_questions("sweep", 100) == []

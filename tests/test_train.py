@@ -18,11 +18,12 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gadfly.config import SftConfig, TrainConfig
 from gadfly.errors import ConfigError, ImageError, ModelError
+from gadfly.images.order import image_order
 from gadfly.probing import Probing
 from gadfly.records import Chat, Completion, Image, Judgement, Message, Probe, Question, Sampling, Verdict
 from gadfly.train import grpo
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, resume_step
-from gadfly.train.data import image_order, prompt_dataset
+from gadfly.train.data import prompt_dataset
 from gadfly.train.grpo import train_grpo
 from gadfly.train.method import train
 from gadfly.train.questioner import banned_token_ids, load_questioner, one_process_one_device

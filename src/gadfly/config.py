@@ -104,6 +104,7 @@ class RewardConfig:
     failure: float = 1.0
     semantic: float = 0.3
     lexical: float = 0.2
+    rarity: float = 0.0
     invalid: float = 0.5
     window: int = 2000
     neighbours: int = 16
@@ -111,7 +112,7 @@ class RewardConfig:
     embedder: str = "sentence"  # "sentence" (all-MiniLM-L6-v2), "hash" (no model), or a path or hub id
 
     def __post_init__(self) -> None:
-        for name in ("failure", "semantic", "lexical", "invalid"):
+        for name in ("failure", "semantic", "lexical", "rarity", "invalid"):
             weight = getattr(self, name)
             if not (math.isfinite(weight) and weight >= 0):
                 raise ConfigError(f"reward.{name} is a weight, a finite number of at least 0, not {weight}")

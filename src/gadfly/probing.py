@@ -18,7 +18,7 @@ from typing import final
 
 from gadfly.counts import Metric, step_metrics
 from gadfly.protocols import ProbeStore, Reward, Target, Verifier
-from gadfly.records import Completion, Image, Judgement, Probe, ProbeKey, Question, Turn, Verdict
+from gadfly.records import Completion, Image, Judgement, PastQuestion, Probe, ProbeKey, Question, Turn, Verdict
 
 UNPARSABLE = "unparsable"
 NOT_ASKED = "not asked"
@@ -69,7 +69,8 @@ class Probing:
         answers, judgements = self._answer_and_verify(questions, unasked, seconds)
         with _timed(seconds, "seconds_reward"):
             scores = self.reward.score(questions, judgements)
-            self.reward.remember([q.text for q, j in zip(questions, judgements, strict=True) if j.verdict.valid])
+            asked = zip(questions, judgements, strict=True)
+            self.reward.remember([PastQuestion(q.text, j.skills) for q, j in asked if j.verdict.valid])
         probes = tuple(
             Probe(
                 key=ProbeKey(phase=phase, attempt=attempt, step=step, index=index),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
-from gadfly.records import Chat, Completion, Image, Judgement, Probe, Question, Sampling
+from gadfly.records import Chat, Completion, Image, Judgement, PastQuestion, Probe, Question, Sampling
 
 
 class ImageSource(Protocol):
@@ -74,7 +74,7 @@ class Reward(Protocol):
         """(reward, terms) of each probe. Scoring does not change the history; `remember` does."""
         ...
 
-    def remember(self, questions: Sequence[str]) -> None:
+    def remember(self, questions: Sequence[PastQuestion]) -> None:
         """Append valid questions, oldest first, to the history that novelty is scored against."""
         ...
 

@@ -86,6 +86,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class PastQuestion:
+    """A valid question that was asked before, and the skills it needed (sorted), None where unknown."""
+
+    text: str
+    skills: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What the verifier made of a question and its answer.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from gadfly.counts import Counts
 from gadfly.errors import ConfigError, ImageError
+from gadfly.images.order import image_order
 from gadfly.probing import Probing, Written
 from gadfly.protocols import Questioner
 from gadfly.records import Image
@@ -39,7 +40,7 @@ def sweep(
     if n < 1 or batch < 1:
         raise ConfigError(f"a sweep of {n} probes in batches of {batch}: both must be at least 1")
     counts = Counts()
-    order = _passes(len(images), n, seed)
+    order = image_order(len(images), n, seed)
     for step in range(first_step, -(-n // batch)):
         chosen = [images[place] for place in order[step * batch : (step + 1) * batch]]
         completions = questioner.ask(chosen, _step_seed(seed, step))
@@ -53,17 +54,6 @@ def sweep(
         if on_progress is not None:
             on_progress(min((step + 1) * batch, n), n, counts)
     return counts
-
-
-def _passes(n_images: int, n: int, seed: int) -> list[int]:
-    """`n` places among `n_images`: one shuffled pass after another."""
-    generator = random.Random(seed)
-    order: list[int] = []
-    while len(order) < n:
-        one_pass = list(range(n_images))
-        generator.shuffle(one_pass)
-        order += one_pass
-    return order[:n]
 
 
 def _step_seed(seed: int, step: int) -> int:

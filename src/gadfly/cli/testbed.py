@@ -69,9 +69,32 @@ def evaluate(
 
 
 @app.command()
-def build(out: Annotated[Path, typer.Option(help="Folder for the checkpoints.")]) -> None:
-    """Train the bundled checkpoints from scratch. Takes more than an hour on one core."""
-    from gadfly.testbed.build import build_pair
+def build(out: Annotated[Path, typer.Option(help="A new folder for the checkpoints.")]) -> None:
+    """Train the bundled checkpoints from scratch. Takes about two hours on one core."""
+    from gadfly import runs
+    from gadfly.config import from_dict
+    from gadfly.testbed.album import render as render_album
+    from gadfly.testbed.build import POLISH_IMAGES, POLISH_SEED, POLISH_STEPS, PRACTISED, build_pair
+    from gadfly.testbed.recipe import polish_settings
     from gadfly.testbed.school import printer
+    from gadfly.wiring import Wiring
 
-    build_pair(out, printer())
+    report = printer()
+    build_pair(out, report)
+    images = out / "images"
+    render_album(images, n=POLISH_IMAGES, split="questioner", seed=POLISH_SEED)
+    config = from_dict(
+        polish_settings(
+            images, out, questioner=out / PRACTISED, target=out / "target", steps=POLISH_STEPS, seed=POLISH_SEED
+        )
+    )
+    with runs.opened(config, resume=False) as store:
+        trained = runs.train(
+            Wiring(config),
+            store,
+            resume=False,
+            on_sft_step=lambda done, total, metrics: None,
+            on_step=lambda done, total, metrics: report("polish", done, {"valid": float(metrics["valid_rate"] or 0)}),
+        )
+    trained.rename(out / "questioner")
+    say(f"target and questioner in {out}")

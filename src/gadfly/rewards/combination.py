@@ -1,8 +1,8 @@
-"""One scalar for each probe: failure found, semantic and lexical novelty, invalid-question penalty. Knows judged
-questions; knows neither trainer nor store.
+"""One scalar for each probe: failure found, semantic and lexical novelty, rarity, invalid-question penalty. Knows
+judged questions; knows neither trainer nor store.
 
 Reward after "Discovering Failure Modes in Vision-Language Models using RL" (arXiv 2604.04733), whose terms are known
-and whose formula is not: the weighted sum, the window and the None for UNDECIDED are ours.
+and whose formula is not: the weighted sum, the window, rarity and the None for UNDECIDED are ours.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from gadfly.config import RewardConfig
 from gadfly.protocols import Embedder
-from gadfly.records import Judgement, Question, Verdict
+from gadfly.records import Judgement, PastQuestion, Question, Verdict
 from gadfly.rewards.embedding import CachedEmbedder
 from gadfly.rewards.lexical import LexicalHistory
+from gadfly.rewards.rarity import RarityHistory
 from gadfly.rewards.semantic import SemanticHistory
 from gadfly.rewards.verdict_terms import failure_term, invalid_term
 
@@ -22,12 +23,12 @@ Terms = Mapping[str, float | None]
 
 class CombinedReward:
     """The `Reward`: INVALID -> -invalid; UNDECIDED -> None;
-    valid -> failure * 1[WRONG] + semantic * semantic novelty + lexical * lexical novelty.
+    valid -> failure * 1[WRONG] + semantic * semantic novelty + lexical * lexical novelty + rarity * rarity.
 
-    Only valid questions earn novelty, are remembered, or are references for others. The references of a probe are
-    the window of the history and the other valid probes of its own group; equal texts in one group are each other's
-    references, so copies earn next to no lexical novelty, and no semantic novelty once the copies outnumber the
-    `neighbours` or are all the references there are.
+    Only valid questions earn novelty or rarity, are remembered, or are references for others. The references of a
+    probe are the window of the history and the other valid probes of its own group; equal texts in one group are each
+    other's references, so copies earn next to no lexical novelty, and no semantic novelty once the copies outnumber
+    the `neighbours` or are all the references there are. Rarity looks at the window alone.
 
     A history rebuilt by `remember` with the stored valid questions, oldest first, scores exactly as the one that
     lived through the run, provided that the embedder gives a text the same vector every time.
@@ -39,35 +40,42 @@ class CombinedReward:
         self._embedder = CachedEmbedder(embedder, capacity=2 * weights.window + 4096)
         self._semantic = SemanticHistory(weights.window, weights.neighbours)
         self._lexical = LexicalHistory(weights.window, weights.max_order)
+        self._rarity = RarityHistory(weights.window)
 
     def score(self, questions: Sequence[Question], judgements: Sequence[Judgement]) -> list[tuple[float | None, Terms]]:
         """(reward, terms) of each probe of one step, all its groups at once. Does not change the history.
 
-        Terms are unweighted: "failure" (1 WRONG, 0 RIGHT, else None), "semantic" and "lexical" (None unless valid),
-        "invalid" (1 INVALID, 0 valid, None UNDECIDED). May raise what the embedder raises (ModelError).
+        Terms are unweighted: "failure" (1 WRONG, 0 RIGHT, else None), "semantic", "lexical" and "rarity" (None unless
+        valid), "invalid" (1 INVALID, 0 valid, None UNDECIDED). May raise what the embedder raises (ModelError).
         """
         assert len(questions) == len(judgements), "one judgement for each question"
         valid = [index for index, judgement in enumerate(judgements) if judgement.verdict.valid]
         texts_V = [questions[index].text for index in valid]
         groups_V = [questions[index].group for index in valid]
-        semantic = dict(zip(valid, self._semantic.novelty(self._embedder.embed(texts_V), groups_V), strict=True))
+        embeddings_V_D = self._embedder.embed(texts_V)
+        semantic = dict(zip(valid, self._semantic.novelty(embeddings_V_D, groups_V), strict=True))
         lexical = dict(zip(valid, self._lexical.novelty(texts_V, groups_V), strict=True))
+        skills_V = [judgements[index].skills for index in valid]
+        rarity = dict(zip(valid, self._rarity.of(skills_V, self._semantic.near(embeddings_V_D)), strict=True))
         scored: list[tuple[float | None, Terms]] = []
         for index, judgement in enumerate(judgements):
             terms: Terms = {
                 "failure": failure_term(judgement.verdict),
                 "semantic": float(semantic[index]) if index in semantic else None,
                 "lexical": float(lexical[index]) if index in lexical else None,
+                "rarity": float(rarity[index]) if index in rarity else None,
                 "invalid": invalid_term(judgement.verdict),
             }
             scored.append((self._combine(judgement.verdict, terms), terms))
         return scored
 
-    def remember(self, questions: Sequence[str]) -> None:
+    def remember(self, questions: Sequence[PastQuestion]) -> None:
         """Append valid questions, oldest first. Only the last `window` of them are looked at."""
         kept = questions[max(0, len(questions) - self._weights.window) :]
-        self._semantic.remember(self._embedder.embed(kept))
-        self._lexical.remember(kept)
+        texts = [question.text for question in kept]
+        self._semantic.remember(self._embedder.embed(texts))
+        self._lexical.remember(texts)
+        self._rarity.remember([question.skills for question in kept])
 
     def _combine(self, verdict: Verdict, terms: Terms) -> float | None:
         if not verdict.decided:
@@ -77,5 +85,6 @@ class CombinedReward:
             weights.failure * (terms["failure"] or 0.0)
             + weights.semantic * (terms["semantic"] or 0.0)
             + weights.lexical * (terms["lexical"] or 0.0)
+            + weights.rarity * (terms["rarity"] or 0.0)
             - weights.invalid * (terms["invalid"] or 0.0)
         )

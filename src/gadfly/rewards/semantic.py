@@ -12,6 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+NEAR = 0.8
+"""The cosine from which two questions count as one. With all-MiniLM-L6-v2 a question that names another colour or
+puts the same thing in other words lies above it, one that asks for something else about the same things below."""
+
 
 class SemanticHistory:
     """The unit vectors of the last `window` questions, in a ring preallocated at the first use.
@@ -66,6 +70,14 @@ class SemanticHistory:
         mean_N = np.where(present_N_k, nearest_N_k, 0.0).sum(axis=1) / np.maximum(count_N, 1)
         novelty_N: NDArray[np.float64] = np.clip(1.0 - mean_N, 0.0, 2.0)
         return novelty_N
+
+    def near(self, embeddings_N_D: NDArray[np.float32]) -> NDArray[np.int64]:
+        """How many of the window mean about the same (cosine of at least NEAR), shape N. Changes nothing."""
+        if len(embeddings_N_D) == 0:
+            return np.zeros(0, np.int64)
+        cosines_N_H = embeddings_N_D @ self._window_H_D(embeddings_N_D.shape[1]).T
+        near_N: NDArray[np.int64] = (cosines_N_H >= NEAR).sum(axis=1)
+        return near_N
 
     def _window_H_D(self, dimensions: int) -> NDArray[np.float32]:
         if self._ring is None:

@@ -93,6 +93,10 @@ def encode_probes(probes: Iterable[Probe], first_id: int, created_at: float) -> 
     return rows
 
 
+def decode_skills(stored: str | None) -> tuple[str, ...] | None:
+    return None if stored is None else tuple(json.loads(stored))
+
+
 def decode_image(row: Row) -> Image:
     """From (id, path, width, height)."""
     return Image(row[0], decode_text(row[1]), row[2], row[3])
@@ -119,7 +123,7 @@ def decode_probe(
             Verdict(verdict),
             reason=None if reason is None else decode_text(reason),
             expected=None if expected is None else decode_text(expected),
-            skills=None if skills is None else tuple(json.loads(skills)),
+            skills=decode_skills(skills),
             depth=depth,
             program=None if program is None else decode_text(program),
         ),

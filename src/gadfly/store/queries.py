@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gadfly.records import Image, Probe, Turn, Verdict
-from gadfly.store.codec import decode_image, decode_probe, decode_text, decode_turn
+from gadfly.records import Image, PastQuestion, Probe, Turn, Verdict
+from gadfly.store.codec import decode_image, decode_probe, decode_skills, decode_text, decode_turn
 
 PAGE_PROBES = 512
 _NO_STEP_LIMIT = 2**63 - 1
@@ -101,17 +101,17 @@ def read_probes(
         after = (rows[-1][2], rows[-1][3])
 
 
-def read_valid_questions(connection: sqlite3.Connection, attempts: list[Attempt], limit: int) -> list[str]:
+def read_valid_questions(connection: sqlite3.Connection, attempts: list[Attempt], limit: int) -> list[PastQuestion]:
     """The last questions of the last `limit` valid, current probes, oldest first."""
-    newest_first: list[str] = []
+    newest_first: list[PastQuestion] = []
     # The unary plus before verdict: walk back by key and stop at the limit, instead of sorting all that are valid.
     for attempt in reversed(attempts):
         rows = connection.execute(
-            "SELECT (SELECT question FROM turns WHERE turns.probe = probes.probe ORDER BY position DESC LIMIT 1)"
+            "SELECT (SELECT question FROM turns t WHERE t.probe = probes.probe ORDER BY position DESC LIMIT 1), skills"
             " FROM probes WHERE attempt = ? AND step < ? AND +verdict IN (?, ?) ORDER BY step DESC, idx DESC LIMIT ?",
             (attempt.attempt, attempt.step_limit(False), Verdict.RIGHT, Verdict.WRONG, limit - len(newest_first)),
         )
-        newest_first += [decode_text(question) for (question,) in rows]
+        newest_first += [PastQuestion(decode_text(question), decode_skills(skills)) for question, skills in rows]
     return newest_first[::-1]
 
 

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gadfly.errors import StoreError
-from gadfly.records import Probe, Verdict
+from gadfly.records import PastQuestion, Probe, Verdict
 from gadfly.store.codec import ProbeRows, encode_json, encode_probes
 from gadfly.store.faults import store_errors
 from gadfly.store.lock import WriterLock
@@ -248,7 +248,7 @@ class SqliteStore:
                     break
                 yield from page
 
-    def valid_questions(self, phase: str, limit: int) -> list[str]:
+    def valid_questions(self, phase: str, limit: int) -> list[PastQuestion]:
         """The (last) questions of the last `limit` valid, current probes of `phase`, oldest first: what novelty is
         scored against after a resume."""
         assert limit >= 0, "limit >= 0"

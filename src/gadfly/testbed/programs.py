@@ -25,6 +25,8 @@ RELATIONS: dict[str, str] = {
     "same_shape": "logic.same_shape",
     "same_size": "logic.same_size",
 }
+# Relations that only an operation asks for: "is the large star larger than the ring?"
+COMPARISONS = ("same_direction", "larger", "greater")
 SPATIAL = ("left_of", "right_of", "above", "below", "next_to")
 _OPPOSITES = {"left_of": "right_of", "right_of": "left_of", "above": "below", "below": "above"}
 EXTREMES = ("leftmost", "rightmost", "topmost", "bottommost")
@@ -171,9 +173,9 @@ class SceneIndex:
                 self.with_word[word] |= 1 << i
         self.with_word["thing"] = self.everything
         # related[relation][i]: the things that stand in that relation to thing i.
-        self.related: dict[str, list[int]] = {name: [] for name in RELATIONS}
+        self.related: dict[str, list[int]] = {name: [] for name in (*RELATIONS, *COMPARISONS)}
         for i, a in enumerate(things):
-            masks = dict.fromkeys(RELATIONS, 0)
+            masks = dict.fromkeys(self.related, 0)
             for j, b in enumerate(things):
                 if i == j:
                     continue
@@ -194,6 +196,12 @@ class SceneIndex:
                     masks["same_shape"] |= bit
                 if a.size == b.size:
                     masks["same_size"] |= bit
+                elif SIZES.index(b.size) > SIZES.index(a.size):
+                    masks["larger"] |= bit
+                if a.direction is not None and a.direction == b.direction:
+                    masks["same_direction"] |= bit
+                if a.digit is not None and b.digit is not None and b.digit > a.digit:
+                    masks["greater"] |= bit
             masks["pointed_at_by"] = self._pointed_at(i)
             for name, mask in masks.items():
                 self.related[name].append(mask)
@@ -319,13 +327,6 @@ def _run(program: Program, scene: SceneIndex) -> Answer:
         case "parity":
             assert a.digit is not None
             text = _yes((a.digit % 2 == 0) == (program.word == "even"))
-        case "greater":
-            assert a.digit is not None and b.digit is not None
-            text = _yes(a.digit > b.digit)
-        case "same_direction":
-            text = _yes(a.direction == b.direction)
-        case "larger":
-            text = _yes(SIZES.index(a.size) > SIZES.index(b.size))
         case _:  # the relations: is the first in that relation to the second?
             text = _yes(bool(scene.related[operation][ids[1]] >> ids[0] & 1))
     return Answer(text, None, ids)

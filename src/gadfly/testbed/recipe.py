@@ -31,3 +31,16 @@ def demo_settings(images: Path, out: Path, *, steps: int, seed: int, heldout_sha
         "train": {"method": "rl", "steps": steps, "lora_rank": 0, "learning_rate": 1e-4},
         "sweep": {"n": n, "batch_size": 64},
     }
+
+
+def polish_settings(
+    images: Path, out: Path, *, questioner: Path, target: Path, steps: int, seed: int
+) -> dict[str, Any]:
+    """The last lessons of the bundled questioner: reinforcement learning for questions that are valid and of many
+    kinds. A failure of the target pays nothing, so it does not learn where any target is weak."""
+    settings = demo_settings(images, out, steps=steps, seed=seed, heldout_share=0.0, n=1)
+    settings["questioner"]["model"] = str(questioner)
+    settings["target"]["model"] = str(target)
+    settings["train"]["images_per_step"] = 8
+    settings["reward"] = {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 1.4, "invalid": 0.7}
+    return settings

@@ -95,4 +95,10 @@ def _with_referents(
             referents.append((len(words) - 1, len(description.skills()), scene.pick(description)))
         else:
             words.append(word)
+    if program.operation in scene.related:
+        # Behind the question's last word: all things of which what is asked would be true. A yes or a no alone says
+        # too little for a comparison to be learned from it.
+        _, b = program.descriptions
+        steps = 1 + len(b.skills())
+        referents.append((len(words) - 1, steps, scene.related[program.operation][scene.pick_one(b)]))
     return words, tuple(referents)

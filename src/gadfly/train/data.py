@@ -5,7 +5,6 @@ The data sets hold indices only; rows are made when they are read. Memory holds 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,17 +15,6 @@ from gadfly.records import Chat, Image
 
 IMAGE_INDEX = "image_index"
 Row = dict[str, list[Any]]
-
-
-def image_order(n_images: int, n: int, seed: int) -> list[int]:
-    """`n` places among `n_images`: one shuffled pass after another, so none comes twice before all came once."""
-    generator = random.Random(seed)
-    order: list[int] = []
-    while len(order) < n:
-        one_pass = list(range(n_images))
-        generator.shuffle(one_pass)
-        order += one_pass
-    return order[:n]
 
 
 def chat_messages(chat: Chat) -> list[dict[str, Any]]:

@@ -28,10 +28,11 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ImageError, ModelError
+from gadfly.images.order import image_order
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint
-from gadfly.train.data import IMAGE_INDEX, chat_messages, image_order, prompt_dataset
+from gadfly.train.data import IMAGE_INDEX, chat_messages, prompt_dataset
 from gadfly.train.questioner import (
     autocast_bf16,
     banned_token_ids,

@@ -1,0 +1,47 @@
+"""Rarity: a bounty for what has seldom been asked. Knows skills and counts; knows neither verdicts nor texts.
+
+1 - log(1 + n) / log(1 + N): n of the last N valid questions needed the same combination of skills. Up to scale and
+smoothing that is -log p of the combination, whose mean is the entropy of what is asked: the reward of maximum-entropy
+exploration (Hazan et al., arXiv 1812.02690). Unlike a similarity, a count does not saturate; and unlike 1 / sqrt(n),
+the usual count bonus (Bellemare et al., arXiv 1606.01868), a logarithm still tells the thirtieth question of a kind
+from the three-hundredth. docs/notebook.md has the figures of both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Skills = tuple[str, ...] | None
+
+
+class RarityHistory:
+    """How often each combination of skills was asked for among the last `window` valid questions."""
+
+    def __init__(self, window: int) -> None:
+        assert window >= 0, "window >= 0"
+        self._window = window
+        self._past: deque[Skills] = deque()
+        self._counts: Counter[Skills] = Counter()
+
+    def remember(self, skills_N: Sequence[Skills]) -> None:
+        """Append the skills of questions, oldest first; what lies beyond the window is forgotten."""
+        for skills in skills_N[max(0, len(skills_N) - self._window) :]:
+            self._past.append(skills)
+            self._counts[skills] += 1
+            if len(self._past) > self._window:
+                self._counts[self._past.popleft()] -= 1
+
+    def of(self, skills_N: Sequence[Skills], near_N: NDArray[np.int64]) -> NDArray[np.float64]:
+        """1 - log(1 + n) / log(1 + N), shape N, in [0, 1]; 1 before anything was asked. Where the skills are unknown,
+        n is what `near_N` says: the number of past questions that mean about the same. The history is not changed."""
+        assert len(skills_N) == len(near_N), "one count for each question"
+        if not self._past:
+            return np.ones(len(skills_N))
+        pairs = zip(skills_N, near_N, strict=True)
+        counts_N = np.array([near if skills is None else self._counts[skills] for skills, near in pairs], np.float64)
+        rarity_N: NDArray[np.float64] = 1.0 - np.log1p(counts_N) / np.log1p(len(self._past))
+        return rarity_N
