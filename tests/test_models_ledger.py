@@ -126,7 +126,7 @@ def test_time_ends_a_run() -> None:
     now_s = 159.0
     ledger.check(account, 1)
     now_s = 160.0
-    with pytest.raises(BudgetSpent, match="60 s have passed, 60 were allowed"):
+    with pytest.raises(BudgetSpent, match="60 s have passed, 60 allowed"):
         ledger.check(account, 1)
 
 

@@ -101,6 +101,11 @@ class ModelConfig:
                 f"{section}.key_env must be the name of an environment variable, in capitals, such as OPENAI_API_KEY; "
                 "the key itself does not belong into a configuration"
             )
+        if self.model.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"{section}.model is an address; give that as {section}.base_url (--{section}-url), and here the name "
+                "of the model that is served there"
+            )
         if self.base_url is None:
             _only_default(section, self, SERVED_ONLY, f"is for a served model, and {section}.base_url is not set")
             return

@@ -123,11 +123,17 @@ class Ledger:
     def cost(self) -> float | None:
         """Of all roles that have a price, this sitting and the earlier ones; None where that of one of them is not
         known, or none has one."""
-        priced = {role: one.price for role, one in self._accounts.items() if one.price is not None}
-        used = (*self._earlier, *self.usages().items())
-        costs = [priced[role].cost(usage) for role, usage in used if role in priced]
+        used = [self._used(role) for role, account in self._accounts.items() if account.price is not None]
+        costs = [cost for _, cost in used if cost is not None]
+        return math.fsum(costs) if used and len(costs) == len(used) else None
+
+    def _used(self, role: str) -> tuple[int, float | None]:
+        """(calls, cost) of one role with those of earlier sittings; the cost is None where it is not known."""
+        account = self._accounts[role]
+        usages = [usage for one, usage in self._earlier if one == role] + [account.usage]
+        costs = [None if account.price is None else account.price.cost(usage) for usage in usages]
         known = [cost for cost in costs if cost is not None]
-        return math.fsum(known) if priced and len(known) == len(costs) else None
+        return sum(usage.calls for usage in usages), math.fsum(known) if len(known) == len(costs) else None
 
     def check(self, account: Account, calls: int) -> None:
         """Raise BudgetSpent where so many further calls on the account would pass a limit.
@@ -143,13 +149,14 @@ class Ledger:
             raise BudgetSpent(f"{self.seconds:.0f} s have passed, {limits.max_seconds:g} allowed")
         if limits.max_cost is None:
             return
-        so_far, mine = self.cost, account.usage
+        so_far = self.cost
         if so_far is None:
             raise BudgetSpent(
                 "the cost of this run is limited but cannot be known: a model has no price, or its server does not say "
                 "what answers take in tokens; give prices, or limit the calls"
             )
-        foreseen = (mine.cost or 0.0) / mine.calls * calls if mine.calls else 0.0
+        mine, cost = self._used(account.role)
+        foreseen = (cost or 0.0) / mine * calls if mine else 0.0
         if so_far + foreseen > limits.max_cost or so_far >= limits.max_cost:
             raise BudgetSpent(
                 f"{so_far:.4g} spent, {calls} more calls would cost about {foreseen:.2g}, {limits.max_cost:g} allowed"
