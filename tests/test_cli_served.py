@@ -14,6 +14,7 @@ from cli_calls import Cli, probes_of
 from gadfly.models import endpoint
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
+from gadfly.testbed.checkpoints import bundled
 from loopback_server import Act, Body, LoopbackServer, texts_of
 from served_checkpoint import ServedCheckpoint
 
@@ -45,10 +46,11 @@ def outcomes(run: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_served_target_gives_the_probes_of_one_in_process_and_the_cache_those_of_both(
-    cli: Cli, album: Path, checkpoint: Path, tmp_path: Path
+    cli: Cli, album: Path, tmp_path: Path
 ) -> None:
-    assert cli(*sweep(album, tmp_path, "--target", checkpoint, "--name", "local")).status == 0
-    with LoopbackServer(answer=ServedCheckpoint(checkpoint)) as server:
+    """The bundled target: random weights would say nothing to every question."""
+    assert cli(*sweep(album, tmp_path, "--target", bundled("target"), "--name", "local")).status == 0
+    with LoopbackServer(answer=ServedCheckpoint(bundled("target"))) as server:
         options = sweep(album, tmp_path, "--target", "tiny", "--target-url", server.url)
         first = cli(*options, "--name", "served", "--json")
         assert first.status == 0, first.err
