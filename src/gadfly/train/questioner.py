@@ -200,6 +200,7 @@ def save_questioner(model: Any, processor: Any, path: Path) -> None:
     for folder in (partial, path):
         if folder.exists():
             shutil.rmtree(folder)
+    whole.config.use_cache = True  # switched off by the trainer, and needed by whoever asks with it
     whole.save_pretrained(partial)
     processor.save_pretrained(partial)
     partial.rename(path)
