@@ -34,14 +34,18 @@ class Trainee:
 
 
 def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
-    """Load a vision-language checkpoint and its processor for training. Weights come from safetensors only.
+    """Load a vision-language checkpoint and its processor for training. Weights come from safetensors only, and code
+    that comes with the checkpoint does not run.
 
     Raises ModelError for a checkpoint that is missing, sees no images, has no chat template, or cannot pad left.
     """
     dtype = torch.bfloat16 if settings.lora_rank and autocast_bf16(settings) else torch.float32
     try:
-        processor = AutoProcessor.from_pretrained(str(path), padding_side="left")
-        model = AutoModelForImageTextToText.from_pretrained(str(path), dtype=dtype, use_safetensors=True)
+        # Without a word on trust_remote_code, transformers would ask on the terminal, and wait.
+        processor = AutoProcessor.from_pretrained(str(path), padding_side="left", trust_remote_code=False)
+        model = AutoModelForImageTextToText.from_pretrained(
+            str(path), dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
