@@ -106,7 +106,7 @@ def test_a_run_does_not_spread_among_other_files(tmp_path: Path) -> None:
             pass
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["holiday.jpg"]
     (tmp_path / "half").mkdir()  # what a creation that was killed leaves behind is in nobody's way
-    for left in ("store.sqlite.new", "store.sqlite.new-journal", "store.lock"):
+    for left in ("store.sqlite.new", "store.sqlite.new-journal", "store.lock", "store.lock-journal"):
         (tmp_path / "half" / left).write_bytes(b"")
     with runs.opened(config_in(tmp_path, name="half"), resume=False):
         pass

@@ -212,17 +212,17 @@ def _counts(store: SqliteStore, phase: str) -> Counts:
     return Counts(n[Verdict.RIGHT], n[Verdict.WRONG], n[Verdict.INVALID], n[Verdict.UNDECIDED])
 
 
-_OURS = (
-    *(f"{STORE_NAME}{suffix}" for suffix in ("", "-wal", "-shm", ".new", ".new-journal")),
-    *(f"{name}{suffix}" for name in (CONFIG_NAME, IMAGES_NAME) for suffix in ("", ".new")),
-    LOCK_NAME,
+_OURS = frozenset(
+    f"{name}{suffix}"
+    for name in (STORE_NAME, LOCK_NAME, CONFIG_NAME, IMAGES_NAME)
+    for suffix in ("", ".new", ".new-journal", "-journal", "-wal", "-shm")
 )
-"""What a run that was killed before its first probe leaves in its folder."""
+"""What a run that was killed before its first probe may leave in its folder."""
 
 
 def _check_unused(folder: Path) -> None:
     """Raise StoreError where something else lives in the folder: a run must not spread among other files."""
-    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - set(_OURS)):
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - _OURS):
         raise StoreError(f"{folder} is there already and is not a run; give another --name or --out")
 
 
