@@ -40,7 +40,7 @@ def run(arguments: list[str], log: Path) -> None:
     """`gadfly ARGUMENTS` to its end, which must be a good one."""
     process = start(arguments, log)
     process.join(200)
-    assert process.exitcode == 0, f"gadfly {' '.join(arguments)}: status {process.exitcode}\n{log.read_text()}"
+    assert process.exitcode == 0, f"gadfly {' '.join(arguments)}: status {process.exitcode}\n{log.read_text()[-2000:]}"
 
 
 def _command(arguments: list[str], log: str, max_file_bytes: int | None) -> None:

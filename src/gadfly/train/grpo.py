@@ -144,7 +144,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         with _reading(checkpoint):
-            super()._load_optimizer_and_scheduler(checkpoint)
+            super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[no-untyped-call]
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         with _reading(checkpoint):
