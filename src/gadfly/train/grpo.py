@@ -162,8 +162,8 @@ def _reading(checkpoint: str | None) -> Iterator[None]:
     try:
         yield
     except UnpicklingError as error:
-        raise ModelError(
-            f"the checkpoint {checkpoint!r} was not written by a training ({str(error).splitlines()[0]}); delete it, "
+        raise ModelError(  # torch's own words are left out: they advise to read it without care
+            f"the checkpoint {checkpoint!r} was not written by a training: it holds more than numbers; delete it, "
             "and the run goes on from the one before"
         ) from error
 
