@@ -322,7 +322,6 @@ def test_as_many_at_once_as_allowed_and_no_more() -> None:
 
 FAULTS = [act for act in Act if act not in (Act.ANSWER, Act.WRONG_KEY, Act.NO_QUOTA, Act.TRICKLE)]
 FINAL = {Act.WRONG_MODEL: "endpoint_http_404", Act.NO_CHOICES: "endpoint_empty", Act.REFUSE: "endpoint_refusal"}
-PASSING = {"endpoint_http_500", "endpoint_disconnected", "endpoint_timeout", "endpoint_malformed"}
 
 
 def test_what_is_to_be_tried_again_goes_before_what_was_never_tried() -> None:
@@ -334,19 +333,40 @@ def test_what_is_to_be_tried_again_goes_before_what_was_never_tried() -> None:
     assert 1 <= again < 50
 
 
-# Both sizes are soak tests for now: on a machine that is short of time, a call that the client gave up on is seen by
-# the server as asked twice, and the test cannot tell. 500 belongs in CI once it records the client's own timeouts.
-@pytest.mark.soak
-@pytest.mark.parametrize("n", [500, 5000])
-def test_nothing_lost_nothing_doubled_every_error_with_its_reason(n: int) -> None:
+CODES = {  # what the client makes of each act where it waits for the end of it
+    Act.ANSWER: None,
+    Act.THROTTLE: "endpoint_http_429",
+    Act.FAIL: "endpoint_http_500",
+    Act.HANG_UP: "endpoint_disconnected",
+    Act.HANG_UP_IN_BODY: "endpoint_disconnected",
+    Act.STALL: "endpoint_timeout",
+    Act.TRUNCATE: "endpoint_malformed",
+    Act.MALFORM: "endpoint_malformed",
+    **FINAL,
+}
+
+
+@pytest.mark.parametrize(
+    "n", [pytest.param(500, marks=pytest.mark.slow), pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.soak])]
+)
+def test_nothing_lost_nothing_doubled_every_error_with_its_reason(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the client saw of each try is recorded where it sees it. On a machine that is short of time it gives up on
+    requests that the server has not read yet, or has answered already; the server alone cannot tell."""
     rng = random.Random(0)
     acts: dict[str, list[Act]] = {}
-    at_s: dict[str, list[float]] = {}
+    tries: dict[int, list[Reply | Fault]] = {}
+    ask = EndpointModel._ask
+
+    async def recorded(self: EndpointModel, *arguments: Any) -> Reply | Fault:
+        outcome = await ask(self, *arguments)
+        tries.setdefault(arguments[-1], []).append(outcome)
+        return outcome
+
+    monkeypatch.setattr(EndpointModel, "_ask", recorded)
 
     def plan(_: int, body: Body) -> Act:
         act = rng.choice(FAULTS) if rng.random() < 0.3 else Act.ANSWER
         acts.setdefault(texts_of(body), []).append(act)
-        at_s.setdefault(texts_of(body), []).append(time.monotonic())
         return act
 
     told: list[Tokens] = []
@@ -354,21 +374,31 @@ def test_nothing_lost_nothing_doubled_every_error_with_its_reason(n: int) -> Non
     with LoopbackServer(plan, latency_s=0.005, stall_s=6.0) as server:
         model = endpoint(server.url, patience=patience, on_tokens=told.append)
         answers = model.complete([chat(f" number {k}") for k in range(n)], GREEDY)
-    assert len(answers) == len(acts) == n
+    assert len(answers) == len(tries) == n
     for k, one in enumerate(answers):
-        seen = acts[f"be short number {k}"]
-        if one.text is not None:
-            assert one.text == f"answer to be short number {k}"
-            assert seen[-1] is Act.ANSWER
+        *before, last = tries[k]
+        # Asked again is only what may pass, and what came last is what is returned.
+        assert all(isinstance(fault, Fault) and fault.again for fault in before)
+        if isinstance(last, Reply):
+            assert one == Completion(last.text) == Completion(f"answer to be short number {k}")
         else:
-            code = (one.error or "").split(":")[0]
-            assert code == FINAL.get(seen[-1], code) and (seen[-1] in FINAL or code in PASSING)
-            assert seen[-1] in FINAL or len([act for act in seen if act is not Act.THROTTLE]) == 5
-            assert one.error is not None and ": " in one.error
-        times_s = at_s[f"be short number {k}"]
-        for act, sent_s, next_s in zip(seen[:-1], times_s[:-1], times_s[1:], strict=True):
-            # What was answered is asked again only where the answer came too late, as happens on a busy machine. Half
-            # of the timeout, since a request may reach the server late too.
-            assert act not in (Act.ANSWER, *FINAL) or next_s - sent_s > patience.timeout_s / 2
+            assert one == Completion(error=last.reason) and ": " in last.reason
+            counted = [fault for fault in tries[k] if isinstance(fault, Fault) and fault.status != 429]
+            assert not last.again or len(counted) == 5  # the first try and four more
+        check_against(acts.get(f"be short number {k}", []), tries[k])
+    assert len(told) == sum(isinstance(one, Reply) or one.tokens is not None for some in tries.values() for one in some)
     assert sum(server.acts[act] for act in FAULTS) > 0.2 * n
-    assert sum(one.text is not None for one in answers) > 0.85 * n
+    # Each request is refused for good with probability 0.3 × 3/10 = 0.09 and answered with 0.7, so about
+    # 0.7 / 0.79 = 89% of the calls end with an answer.
+    assert sum(one.text is not None for one in answers) > 0.8 * n
+
+
+def check_against(acts: list[Act], tries: list[Reply | Fault]) -> None:
+    """A try is one request, or none where the client gave up before the server read it; and it saw what was done."""
+    codes = [one.code if isinstance(one, Fault) else None for one in tries]
+    given_up = sum(code == "endpoint_timeout" for code in codes) - acts.count(Act.STALL)
+    assert len(acts) <= len(tries)
+    if given_up <= 0 and len(acts) == len(tries):
+        assert codes == [CODES[act] for act in acts]
+    else:  # a connection that the server has closed is a fault too, and no request reaches it
+        assert len(tries) - len(acts) <= sum(code in ("endpoint_timeout", "endpoint_disconnected") for code in codes)

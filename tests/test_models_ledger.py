@@ -8,10 +8,10 @@ import pytest
 
 from gadfly.errors import BudgetSpent
 from gadfly.models.cached import Cached, CompletionCache
-from gadfly.models.ledger import Ledger, Limits, Price, Usage
+from gadfly.models.ledger import Ledger, Limits, Price
 from gadfly.models.metered import Metered
 from gadfly.models.scripted import ScriptedModel, chat_text
-from gadfly.records import Chat, Message, Sampling
+from gadfly.records import Chat, Message, Sampling, Usage
 
 A: Chat = (Message("user", ("two words",)),)
 B: Chat = (Message("user", ("fail",)),)
@@ -126,5 +126,33 @@ def test_time_ends_a_run() -> None:
     now_s = 159.0
     ledger.check(account, 1)
     now_s = 160.0
-    with pytest.raises(BudgetSpent, match="60 s have passed, 60 were allowed"):
+    with pytest.raises(BudgetSpent, match="60 s have passed, 60 allowed"):
         ledger.check(account, 1)
+
+
+def test_earlier_sittings_count_against_the_limits() -> None:
+    now_s = [100.0]
+    ledger = Ledger(Limits(max_calls=20, max_cost=2.0, max_seconds=60), clock=lambda: now_s[0])
+    target = ledger.account("target", Price(per_call=0.25))
+    target.add_calls(9, errors=0, seconds=1.0)
+    # 4 calls, 2 of them on an account with a price: 2 × 0.25 = 0.5 spent.
+    earlier = [("target", Usage(1)), ("questioner", Usage(2)), ("target", Usage(1))]
+    ledger.begin(earlier, 50.0)
+    assert target.usage == Usage(cost=0.0)  # a sitting of its own
+    ledger.check(target, 16)  # 4 + 16 = 20 calls, 0.5 spent, 50 s
+    with pytest.raises(BudgetSpent, match="4 calls made, 17 more wanted, 20 allowed"):
+        ledger.check(target, 17)
+    target.add_calls(3, errors=0, seconds=1.0)
+    with pytest.raises(BudgetSpent, match=r"1.25 spent, 4 more calls would cost about 1, 2 allowed"):
+        ledger.check(target, 4)  # 0.5 + 3 × 0.25 spent; 4 × 0.25 more
+    now_s[0] = 110.0
+    with pytest.raises(BudgetSpent, match="60 s have passed, 60 allowed"):
+        ledger.check(target, 1)
+
+
+def test_a_cost_that_was_not_known_earlier_is_not_known_now() -> None:
+    ledger = Ledger(Limits(max_cost=2.0))
+    target = ledger.account("target", Price(completion_per_million=1.0))
+    ledger.begin([("target", Usage(1, uncounted=1))], 0.0)
+    with pytest.raises(BudgetSpent, match="cannot be known"):
+        ledger.check(target, 1)

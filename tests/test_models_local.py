@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,9 @@ from PIL.Image import Image as Picture
 from transformers import LlamaConfig, LlamaForCausalLM, LlavaForConditionalGeneration
 
 from checkpoints import IMAGE_TOKENS, build_llava
+from families import build_family
 from gadfly.errors import ImageError, ModelError
+from gadfly.models.checkpoint import Loading, load_checkpoint, quantization_config
 from gadfly.models.conformance import check_chat_model
 from gadfly.models.local import LocalModel, defuse
 from gadfly.models.shared_prefix import encode
@@ -259,3 +263,49 @@ def test_what_is_not_there_is_refused_in_one_line(tmp_path: Path, monkeypatch: p
     assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="unknown device"):
         LocalModel(tmp_path, picture, device="abacus")
+
+
+# --------------------------------------------------------------------------------------------------- ways of loading
+
+
+@pytest.mark.parametrize("loading", [Loading(device_map="cpu"), Loading(attn_implementation="eager")])
+def test_another_way_of_loading_gives_the_same_answers(checkpoint: Path, loading: Loading) -> None:
+    plain = LocalModel(checkpoint, picture, device="cpu", dtype="float32")
+    other = LocalModel(checkpoint, picture, device="cpu", dtype="float32", loading=loading)
+    assert other.complete(CHATS, GREEDY) == plain.complete(CHATS, GREEDY)
+    assert other.fingerprint != plain.fingerprint
+
+
+def test_quantization_says_what_it_lacks(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a GPU nor bitsandbytes is where this is tested; that the model is quantized there is not shown here."""
+    eight, four = quantization_config("8bit"), quantization_config("4bit")
+    assert eight.load_in_8bit and not eight.load_in_4bit
+    assert four.load_in_4bit and four.bnb_4bit_quant_type == "nf4"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="quantization 4bit was asked for, and there is no GPU"):
+        LocalModel(checkpoint, picture, device="cpu", loading=Loading(quantization="4bit"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="bitsandbytes is not installed; pip install bitsandbytes"):
+        load_checkpoint(str(checkpoint), torch.device("cpu"), loading=Loading(quantization="8bit"))
+
+
+def test_a_limit_on_pixels_is_the_processors_own(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no limit on pixels; set images.max_side_px instead"):
+        load_checkpoint(str(checkpoint), torch.device("cpu"), loading=Loading(max_pixels=1000))
+    qwen = build_family("qwen2_5_vl", tmp_path / "qwen")
+    sizes = []
+    for loading in (Loading(), Loading(max_pixels=48 * 48)):
+        _, processor = load_checkpoint(str(qwen), torch.device("cpu"), loading=loading)
+        grid = processor.image_processor(images=[picture(image(1, 320, 320))], return_tensors="pt")["image_grid_thw"]
+        sizes.append(int(grid.prod()) * processor.image_processor.patch_size**2)
+    assert sizes[1] <= 48 * 48 < sizes[0]
+
+
+def test_a_checkpoint_that_was_trained_on_is_another_to_a_cache(checkpoint: Path) -> None:
+    own = build_copy(checkpoint, lambda folder: None)
+    before = LocalModel(own, picture, device="cpu").fingerprint
+    assert before == LocalModel(own, picture, device="cpu").fingerprint
+    weights = own / "model.safetensors"
+    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
+    assert LocalModel(own, picture, device="cpu").fingerprint != before

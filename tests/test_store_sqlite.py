@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gadfly.errors import StoreError
 from gadfly.protocols import ProbeStore
-from gadfly.records import Completion, PastQuestion, Probe, ProbeKey, Turn, Verdict
+from gadfly.records import Completion, PastQuestion, Probe, ProbeKey, Turn, Usage, Verdict
 from gadfly.store.queries import PAGE_PROBES
 from gadfly.store.sqlite import SqliteStore
 from store_samples import probes, sample
@@ -219,3 +219,20 @@ def test_it_is_a_probe_store(store: SqliteStore) -> None:
     as_protocol: ProbeStore = store
     as_protocol.add([])
     assert list(store.probes()) == []
+
+
+def test_what_models_were_used_for_is_kept_by_attempt(store: SqliteStore) -> None:
+    first = {"verifier": Usage(3, 1, 1, None, 6, 2, 0.5, None), "target": Usage(5, 0, 0, 50, 10, 0, 1.5, 0.25)}
+    store.set_usage(1, {"target": Usage(1)})
+    store.set_usage(1, first)  # the figures so far, not more of them
+    again = store.begin_attempt("train", from_step=0)
+    store.set_usage(again, {"target": Usage(2)})
+    store.end_attempt(1, "interrupted")
+    store.end_attempt(again, "finished")
+    other = store.begin_attempt("sweep")
+    found = store.usages("train")  # superseded or not: it was paid for
+    assert [(a.attempt, usage) for a, usage in found] == [(1, first), (again, {"target": Usage(2)})]
+    assert [list(usage) for _, usage in found] == [["target", "verifier"], ["target"]]
+    assert [(a.attempt, usage) for a, usage in store.usages("sweep")] == [(other, {})]
+    spans_s = [a.ended_at - a.started_at for a, _ in found if a.ended_at is not None]
+    assert store.seconds() == pytest.approx(sum(spans_s))  # the sweep has not ended, and made no step

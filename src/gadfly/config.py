@@ -6,22 +6,18 @@ An unknown key is an error that names the nearest known one. The resolved tree i
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import tomllib
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from gadfly.errors import ConfigError
+from gadfly.settings import above, address_fault, at_least, build, is_variable_name
 
 MAX_SEED = 2**32 - 1
 """The largest that every library takes (NumPy's global generator is the narrowest)."""
-
-_SAID = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +32,112 @@ class ImagesConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.heldout_share < 1:
             raise ConfigError(f"images.heldout_share must be at least 0 and below 1, not {self.heldout_share}")
-        _above("images", self, max_megapixels=0)
+        above("images", self, max_megapixels=0)
         if self.max_side_px is not None:
-            _at_least("images", self, max_side_px=1)
+            at_least("images", self, max_side_px=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """A model and how it completes. `model` is a path or a hub id."""
+    """A model and how it completes.
+
+    Without `base_url` it runs in this process, and `model` is a folder or a hub id. With it the model is served, by
+    anything that speaks OpenAI's chat completions, and `model` is its name there. `key_env` names the environment
+    variable that holds the key; the key itself belongs nowhere in a configuration, which is saved with the run.
+    Prices are in any currency, the same for all roles: per million tokens, and per call.
+    """
 
     model: str = ""
     prompt: str | None = None  # a shipped prompt's name or a file; None: the role's own
-    device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    batch_size: int = 32
     max_new_tokens: int = 32
     temperature: float = 0.0
     top_p: float = 1.0
+
+    # Run in this process
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    batch_size: int = 32
     trust_remote_code: bool = False
+    device_map: str | None = None  # "auto" spreads a model over all GPUs; others as transformers has them
+    quantization: Literal["none", "4bit", "8bit"] = "none"  # needs bitsandbytes and a GPU
+    attn_implementation: str | None = None  # "sdpa", "flash_attention_2", "eager", …; None is transformers' choice
+    max_pixels: int | None = None  # of an image, by the processor's own limit, where it has one
+
+    # Served
+    base_url: str | None = None  # such as http://127.0.0.1:8000/v1
+    key_env: str | None = None
+    max_concurrency: int = 32  # requests under way at once; fewer where the server does not keep up
+    timeout_s: float = 120.0  # of one request
+    retries: int = 4  # after a fault that may pass
+    image_format: Literal["png", "jpeg"] = "png"  # png loses nothing
+    max_side_px: int | None = None  # larger images are sent brought down to it
+    max_tokens_field: str = "max_tokens"  # or "max_completion_tokens"
+    extra: Mapping[str, Any] = field(default_factory=dict)  # goes into each request as it is
+
+    # What it costs
+    price_prompt: float | None = None
+    price_completion: float | None = None
+    price_call: float | None = None
 
     def __post_init__(self) -> None:
         section = type(self).__name__.removesuffix("Config").lower()
-        _at_least(section, self, batch_size=1, max_new_tokens=1, temperature=0)
+        at_least(section, self, batch_size=1, max_new_tokens=1, temperature=0, max_concurrency=1, retries=0)
+        above(section, self, timeout_s=0)
+        for name in ("max_pixels", "max_side_px"):
+            if getattr(self, name) is not None:
+                at_least(section, self, **{name: 1})
+        for name in ("price_prompt", "price_completion", "price_call"):
+            if getattr(self, name) is not None:
+                at_least(section, self, **{name: 0})
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"{section}.top_p must be above 0 and at most 1, not {self.top_p}")
+        self._check_where(section)
+
+    def _check_where(self, section: str) -> None:
+        """What is said of a served model must not be said of one in this process, nor the other way round: it would be
+        left out without a word. Neither address nor key is quoted, since a secret may stand there by mistake."""
+        if self.key_env is not None and not is_variable_name(self.key_env):
+            raise ConfigError(
+                f"{section}.key_env must be the name of an environment variable, in capitals, such as OPENAI_API_KEY; "
+                "the key itself does not belong into a configuration"
+            )
+        if self.model.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"{section}.model is an address; give that as {section}.base_url (--{section}-url), and here the name "
+                "of the model that is served there"
+            )
+        if self.base_url is None:
+            _only_default(section, self, SERVED_ONLY, f"is for a served model, and {section}.base_url is not set")
+            return
+        fault = address_fault(self.base_url)
+        if fault is not None:
+            raise ConfigError(f"{section}.base_url {fault}")
+        _only_default(section, self, LOCAL_ONLY, f"is for a model in this process, and {section}.base_url is set")
+
+    @property
+    def has_price(self) -> bool:
+        return any(price is not None for price in (self.price_prompt, self.price_completion, self.price_call))
+
+
+SERVED_ONLY = ("key_env", "image_format", "max_side_px", "max_tokens_field", "extra")
+LOCAL_ONLY = (
+    "device",
+    "dtype",
+    "trust_remote_code",
+    "device_map",
+    "quantization",
+    "attn_implementation",
+    "max_pixels",
+)
+
+
+def _only_default(section: str, config: ModelConfig, names: tuple[str, ...], why: str) -> None:
+    """Raises ConfigError where one of these settings has another value than by default."""
+    defaults = {one.name: one for one in dataclasses.fields(ModelConfig)}
+    for name in names:
+        default = {} if name == "extra" else defaults[name].default
+        if getattr(config, name) != default:
+            raise ConfigError(f"{section}.{name} {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +195,7 @@ class RewardConfig:
             weight = getattr(self, name)
             if not (math.isfinite(weight) and weight >= 0):
                 raise ConfigError(f"reward.{name} is a weight, a finite number of at least 0, not {weight}")
-        _at_least("reward", self, window=0, neighbours=1, max_order=2)
+        at_least("reward", self, window=0, neighbours=1, max_order=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +211,8 @@ class SftConfig:
     learning_rate: float = 1e-4
 
     def __post_init__(self) -> None:
-        _at_least("train.sft", self, batch=1)
-        _above("train.sft", self, epochs=0, learning_rate=0)
+        at_least("train.sft", self, batch=1)
+        above("train.sft", self, epochs=0, learning_rate=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +264,10 @@ class TrainConfig:
     sft: SftConfig = field(default_factory=SftConfig)
 
     def __post_init__(self) -> None:
-        _at_least("train", self, steps=1, images_per_step=1, group_size=2, num_iterations=1, save_every=1)
-        _at_least("train", self, keep_checkpoints=1, lora_rank=0, lora_alpha=1, micro_batch=0, warmup_steps=0)
-        _at_least("train", self, weight_decay=0, beta=0)
-        _above("train", self, learning_rate=0, max_grad_norm=0, epsilon=0)
+        at_least("train", self, steps=1, images_per_step=1, group_size=2, num_iterations=1, save_every=1)
+        at_least("train", self, keep_checkpoints=1, lora_rank=0, lora_alpha=1, micro_batch=0, warmup_steps=0)
+        at_least("train", self, weight_decay=0, beta=0)
+        above("train", self, learning_rate=0, max_grad_norm=0, epsilon=0)
         if self.micro_batch and self.probes_per_step % self.micro_batch:
             raise ConfigError(
                 f"train.micro_batch {self.micro_batch} does not divide the {self.probes_per_step} probes of a step "
@@ -214,7 +292,34 @@ class SweepConfig:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        _at_least("sweep", self, n=1, batch_size=1)
+        at_least("sweep", self, n=1, batch_size=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """What a run may use, all roles and sittings together; None is no limit. Reaching one ends the run with its tables,
+    and a resume with a higher one goes on. `max_cost` is in the currency of the prices."""
+
+    max_calls: int | None = None  # chats that models were asked to complete; those from the cache are free
+    max_cost: float | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_calls", "max_cost", "max_seconds"):
+            if getattr(self, name) is not None:
+                at_least("limits", self, **{name: 0})
+
+
+@dataclass(frozen=True, slots=True)
+class CacheConfig:
+    """Greedy answers kept for other runs. `path` is a file; None is answers.sqlite in `out`, beside the runs.
+    `max_bytes` is about its size, and 0 keeps none."""
+
+    path: str | None = None
+    max_bytes: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        at_least("cache", self, max_bytes=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +336,30 @@ class Config:
     reward: RewardConfig = field(default_factory=RewardConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
 
     def __post_init__(self) -> None:
         if self.name in ("", ".", "..") or any(c in "/\\" or ord(c) < 32 for c in self.name):
             raise ConfigError(f"name must be the name of one folder, without slashes, not {self.name!r}")
         if not 0 <= self.seed <= MAX_SEED:
             raise ConfigError(f"seed must be from 0 to {MAX_SEED}, not {self.seed}")
+        self._check_prices()
+
+    def _check_prices(self) -> None:
+        """A limit on cost holds only where every cost is known; what runs in this process may go without a price."""
+        if self.limits.max_cost is None:
+            return
+        models: dict[str, ModelConfig] = {
+            "questioner": self.questioner,
+            "target": self.target,
+            "verifier": self.verifier,
+        }
+        for role, model in models.items():
+            if model.base_url is not None and not model.has_price:
+                raise ConfigError(f"limits.max_cost needs the prices of {role}; {role}.price_call = 0 where it is free")
+        if not any(model.has_price for model in models.values()):
+            raise ConfigError("limits.max_cost needs prices, such as target.price_completion, and none is given")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -255,7 +378,7 @@ def read_config(path: Path) -> Config:
 
 def from_dict(data: Mapping[str, Any]) -> Config:
     """A configuration from nested mappings. Raises ConfigError for unknown keys and unusable values."""
-    config = _build(Config, data, "")
+    config = build(Config, data)
     assert isinstance(config, Config)
     return config
 
@@ -272,57 +395,3 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
                 raise ConfigError(f"{'.'.join(sections[:depth])} is one setting, so there is no {dotted}")
         branch[key] = value
     return from_dict(tree)
-
-
-def _build(kind: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{where or 'a configuration'} must be a table of settings, not {data!r}")
-    known = typing.get_type_hints(kind)
-    values = {}
-    for key, value in data.items():
-        path = f"{where}.{key}" if where else str(key)
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            nearest = f"{where}.{near[0]}" if where else near[0]
-            raise ConfigError(f"unknown setting {path!r}; did you mean {nearest!r}? ({', '.join(sorted(known))})")
-        wanted = known[key]
-        nested = isinstance(wanted, type) and dataclasses.is_dataclass(wanted)
-        values[key] = _build(wanted, value, path) if nested else _coerce(wanted, value, path)
-    return kind(**values)
-
-
-def _coerce(wanted: Any, value: Any, path: str) -> Any:
-    """The value in its declared type. Only lossless changes are made: int → float, list → tuple."""
-    origin, options = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin is Literal:
-        if value in options:
-            return value
-        raise ConfigError(f"{path} must be one of {', '.join(map(repr, options))}, not {value!r}")
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in options:
-            return None
-        return _coerce(next(o for o in options if o is not type(None)), value, path)
-    if origin is tuple and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    if wanted is float and type(value) is int and abs(value) <= 2**53:
-        return float(value)
-    if isinstance(wanted, type) and type(value) is wanted:
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{path} must be a finite number, not {value}")
-        return value
-    expected = "a list of texts" if origin is tuple else _SAID[wanted.__name__]
-    raise ConfigError(f"{path} must be {expected}, not {value!r}")
-
-
-def _at_least(section: str, config: Any, **least: int) -> None:
-    """Raises ConfigError for the first of these settings that is below its least value."""
-    for name, value in least.items():
-        if not getattr(config, name) >= value:
-            raise ConfigError(f"{section}.{name} must be at least {value}, not {getattr(config, name)}")
-
-
-def _above(section: str, config: Any, **bounds: int) -> None:
-    """Raises ConfigError for the first of these settings that is not above its bound."""
-    for name, value in bounds.items():
-        if not getattr(config, name) > value:
-            raise ConfigError(f"{section}.{name} must be above {value}, not {getattr(config, name)}")

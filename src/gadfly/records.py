@@ -162,3 +162,23 @@ class Probe:
     def answer(self) -> str | None:
         """The target's last answer, None where there is none."""
         return self.turns[-1].answer.text
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a role's model has been used for. A call is one chat that it was asked to complete; `cached` were answered
+    without it.
+
+    Tokens are None until somebody counts them. `uncounted` are the answers of which nobody said what they took.
+    `seconds` is time spent waiting for the model. `cost` is None without a price, or where tokens have one and
+    some answers are uncounted.
+    """
+
+    calls: int = 0
+    cached: int = 0
+    errors: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    uncounted: int = 0
+    seconds: float = 0.0
+    cost: float | None = None

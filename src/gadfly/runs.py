@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import gadfly
 from gadfly.config import Config, from_dict
 from gadfly.counts import Counts, Metric
-from gadfly.errors import ConfigError, GadflyError, ImageError, StoreError
-from gadfly.records import Image, Verdict
+from gadfly.errors import BudgetSpent, ConfigError, GadflyError, ImageError, StoreError
+from gadfly.models.ledger import Ledger
+from gadfly.records import Image, Probe, Verdict
 from gadfly.store.sqlite import LOCK_NAME, STORE_NAME, SqliteStore
 from gadfly.wiring import Wiring
 
 CONFIG_NAME = "config.json"
 IMAGES_NAME = "images.jsonl"
 TRAINED = "questioner"
+AT_LIMIT = "limit: "
+"""How the outcome of an attempt begins that a limit has ended; what follows says which."""
 RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "sentence-transformers", "numpy", "pillow")
 
 OnStep = Callable[[int, int, Mapping[str, Metric]], None]
@@ -53,7 +56,7 @@ def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
         raise StoreError(f"{folder} holds no run to resume; leave --resume out to start it")
     if exists:
         store = SqliteStore.open(folder)
-        differences = list(_differences(store.run.config, _as_stored(config)))
+        differences = list(_differences(_as_stored(from_dict(store.run.config)), _as_stored(config)))
         if differences:
             store.close()
             raise ConfigError(f"{folder} was begun under another configuration: {'; '.join(differences)}")
@@ -91,8 +94,8 @@ def train(wiring: Wiring, store: SqliteStore, *, resume: bool, on_sft_step: OnSt
         return folder / TRAINED
     # What can be found wanting is built before the attempt begins; SFT needs neither target nor verifier.
     trainee, images, pairs = wiring.trainee, _images(wiring, "train"), wiring.sft_pairs()
-    probing = wiring.probing(store, wiring.reward()) if by_rl else None
-    with _attempt(store, PHASE, first_step) as attempt:
+    probing = wiring.probing(_UsageKept(store, wiring.ledger), wiring.reward()) if by_rl else None
+    with _attempt(store, PHASE, first_step, wiring.ledger) as attempt:
         if probing is not None:
             # Only what stands below the checkpoint is current now: the attempt has superseded the rest.
             probing.reward.remember(store.valid_questions(PHASE, config.reward.window))
@@ -136,8 +139,8 @@ def sweep(
     if first_step * config.sweep.batch_size >= config.sweep.n:
         return _counts(store, phase)
     images, asker, reward = _images(wiring, split or config.sweep.split), wiring.questioner(questioner), wiring.reward()
-    probing = wiring.probing(store, reward)
-    with _attempt(store, phase, first_step) as attempt:
+    probing = wiring.probing(_UsageKept(store, wiring.ledger), reward)
+    with _attempt(store, phase, first_step, wiring.ledger) as attempt:
         done = _counts(store, phase)
         reward.remember(store.valid_questions(phase, config.reward.window))
         return done + ask_all(
@@ -166,18 +169,42 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def _attempt(store: SqliteStore, phase: str, first_step: int) -> Iterator[int]:
-    """One sitting of a phase, ended in the store however it ends here."""
+def _attempt(store: SqliteStore, phase: str, first_step: int, ledger: Ledger) -> Iterator[int]:
+    """One sitting of a phase, ended in the store however it ends here, with what its models were used for."""
+    ledger.begin([used for _, by_role in store.usages() for used in by_role.items()], store.seconds())
     attempt = store.begin_attempt(phase, first_step)
+    outcome = "finished"
     try:
         yield attempt
     except KeyboardInterrupt:
-        store.end_attempt(attempt, "interrupted")
+        outcome = "interrupted"
+        raise
+    except BudgetSpent as spent:
+        outcome = f"{AT_LIMIT}{spent}"
         raise
     except BaseException as fault:
-        store.end_attempt(attempt, f"failed: {type(fault).__name__}")
+        outcome = f"failed: {type(fault).__name__}"
         raise
-    store.end_attempt(attempt, "finished")
+    finally:
+        store.set_usage(attempt, ledger.usages())
+        store.end_attempt(attempt, outcome)
+
+
+@final
+class _UsageKept:
+    """A ProbeStore that writes, beside the metrics of each step, what the models have been used for so far: a process
+    that is killed loses at most a step of it."""
+
+    def __init__(self, store: SqliteStore, ledger: Ledger) -> None:
+        self._store = store
+        self._ledger = ledger
+
+    def add(self, probes: Sequence[Probe]) -> None:
+        self._store.add(probes)
+
+    def add_step(self, phase: str, attempt: int, step: int, metrics: Mapping[str, Any]) -> None:
+        self._store.add_step(phase, attempt, step, metrics)
+        self._store.set_usage(attempt, self._ledger.usages())
 
 
 def _images(wiring: Wiring, split: str) -> list[Image]:
@@ -245,11 +272,21 @@ def _as_stored(config: Config) -> dict[str, Any]:
     return stored
 
 
+_BESIDES_RESULTS = (
+    *("key_env", "max_concurrency", "timeout_s", "retries"),
+    *("price_prompt", "price_completion", "price_call"),
+)
+"""What may change of a model in a resume: how it is reached and what it costs. So may where the run lies, its limits (a
+run that reached one goes on with a higher one) and the cache."""
+
+
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
     for key in sorted({*then, *now}):
-        if not where and key in ("name", "out"):  # where the run lies, and by which way it was reached
+        if key in (_BESIDES_RESULTS if where else ("name", "out", "limits", "cache")):
             continue
         before, after = then.get(key), now.get(key)
+        if key == "base_url" and before and after:  # the server may have moved; what it serves is under the same name
+            continue
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             yield from _differences(before, after, f"{where}{key}.")
         elif before != after:

@@ -14,6 +14,7 @@ from gadfly.config import Config, ImagesConfig, ModelConfig, RewardConfig, Verif
 from gadfly.errors import ConfigError, ImageError
 from gadfly.images.folder import FolderSource
 from gadfly.images.split import split_of
+from gadfly.models.ledger import Ledger, Limits
 from gadfly.probing import Probing
 from gadfly.protocols import ChatModel, Embedder, ProbeStore, Questioner, Reward, Target, Verifier
 from gadfly.records import Chat, Image, Sampling
@@ -21,11 +22,15 @@ from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
 
 if TYPE_CHECKING:
+    from gadfly.models.cached import CompletionCache
     from gadfly.models.local import LocalModel
+
+CACHE_NAME = "answers.sqlite"
 
 
 class Wiring:
-    """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model.
+    """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model; each has
+    its own account in `ledger`.
 
     `on_image` gets (files read, files in all) while the image folder is read through.
     """
@@ -34,6 +39,8 @@ class Wiring:
         self.config = config
         self._on_image = on_image
         self._models: dict[tuple[object, ...], LocalModel] = {}
+        limits = config.limits
+        self.ledger = Ledger(Limits(limits.max_calls, limits.max_cost, limits.max_seconds))
 
     @functools.cached_property
     def source(self) -> FolderSource:
@@ -98,9 +105,7 @@ class Wiring:
     @property
     def trainee(self) -> str:
         """The folder or hub id of the questioner to train. Raises ConfigError where there is none."""
-        if self.config.questioner.method == "uniform":
-            raise ConfigError("the uniform sampler cannot be trained; use it with `gadfly sweep`, or name a model")
-        return self.named("questioner", self.config.questioner.model)
+        return trainee_of(self.config)
 
     @property
     def questioner_sampling(self) -> Sampling:
@@ -151,22 +156,43 @@ class Wiring:
         return model
 
     def _model(self, role: str, config: ModelConfig, checkpoint: str | Path | None = None) -> ChatModel:
-        path = self.named(role, str(checkpoint or config.model))
-        key = (path, config.device, config.dtype, config.batch_size, config.trust_remote_code)
-        if key not in self._models:
-            from gadfly.models.local import LocalModel
+        from gadfly.models.build import local_model, metered_endpoint, metered_local, price_of
 
-            self._models[key] = LocalModel(
-                path,
-                self.source.open,
-                device=config.device,
-                dtype=config.dtype,
-                max_batch=config.batch_size,
-                trust_remote_code=config.trust_remote_code,
-            )
+        name = self.named(role, str(checkpoint or config.model))
+        # Images are known by the hash of their files; what is shown of them depends on this as well.
+        scope = f"images.max_side_px {self.config.images.max_side_px}"
+        account = self.ledger.account(role, price_of(config))
+        if config.base_url is not None and checkpoint is None:
+            return metered_endpoint(config, self.source.open, self.ledger, account, self._cache, scope)
+        key = (name, config.device, config.dtype, config.batch_size, config.trust_remote_code)
+        key += (config.device_map, config.quantization, config.attn_implementation, config.max_pixels)
+        if key not in self._models:
+            self._models[key] = local_model(name, config, self.source.open)
         if role == "verifier":  # it may share the target's model, which is then asked for more
             self._models[key].require_chats_without_image()
-        return self._models[key]
+        return metered_local(self._models[key], self.ledger, account, self._cache, scope)
+
+    @functools.cached_property
+    def _cache(self) -> CompletionCache | None:
+        from gadfly.models.cached import CompletionCache
+
+        config = self.config.cache
+        if config.max_bytes == 0:
+            return None
+        path = Path(self.config.out) / CACHE_NAME if config.path is None else Path(config.path).expanduser()
+        return CompletionCache(path, config.max_bytes)
+
+
+def trainee_of(config: Config) -> str:
+    """The folder or hub id of the questioner to train. Raises ConfigError where there is none."""
+    if config.questioner.method == "uniform":
+        raise ConfigError("the uniform sampler cannot be trained; use it with `gadfly sweep`, or name a model")
+    if config.questioner.base_url is not None:
+        raise ConfigError(
+            "a served questioner cannot be trained: its weights are the server's; name a checkpoint for this process, "
+            "or use `gadfly sweep`, which asks without training"
+        )
+    return Wiring.named("questioner", config.questioner.model)
 
 
 def open_images(config: ImagesConfig, on_image: Callable[[int, int], None] | None = None) -> FolderSource:

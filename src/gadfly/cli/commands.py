@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,15 @@ SweepQuestioner = Annotated[
 VerifierName = Annotated[
     str | None, typer.Option("--verifier", help="Who judges: oracle, reference:PAIRS.jsonl, or a model.")
 ]
+TargetUrl = Annotated[
+    str | None,
+    typer.Option(help="Server of the target, such as http://127.0.0.1:8000/v1; --target is the model's name there."),
+]
+QuestionerUrl = Annotated[str | None, typer.Option(help="Server of the questioner, likewise.")]
+VerifierUrl = Annotated[str | None, typer.Option(help="Server of the verifier, likewise.")]
+MaxCalls = Annotated[int | None, typer.Option(help="End after so many calls of models, cached ones not counted.")]
+MaxCost = Annotated[float | None, typer.Option(help="End at this cost, in the currency of the prices in the settings.")]
+MaxTime = Annotated[float | None, typer.Option(help="End after so many seconds.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run; its folder is OUT/NAME.")]
 Out = Annotated[str | None, typer.Option(help="Folder of the runs.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random in the run.")]
@@ -51,15 +60,22 @@ def run(
     seed: Seed = None,
     focus: Focus = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    target_url: TargetUrl = None,
+    verifier_url: VerifierUrl = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
     settings: Settings = None,
     resume: Resume = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a questioner to find what the target gets wrong, and say what it found."""
-    config = configure(
-        config_file, images, target, questioner, verifier, name, out, seed, focus, settings, {"train.steps": steps}
-    )
+    more = {"train.steps": steps, **served_and_limited(target_url, None, verifier_url, max_calls, max_cost, max_time)}
+    config = configure(config_file, images, target, questioner, verifier, name, out, seed, focus, settings, more)
+    from gadfly.wiring import trainee_of
+
+    trainee_of(config)  # before anything is read or loaded
     if dry_run:
         from gadfly.cli.plan import say_plan
 
@@ -91,13 +107,20 @@ def sweep(
     focus: Focus = None,
     n: Annotated[int | None, typer.Option("--n", help="How many questions.")] = None,
     split: Annotated[str | None, typer.Option(help="Which images: train or heldout.")] = None,
+    target_url: TargetUrl = None,
+    questioner_url: QuestionerUrl = None,
+    verifier_url: VerifierUrl = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
     settings: Settings = None,
     resume: Resume = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask with a given questioner, without training it."""
-    more = {"sweep.n": n, "sweep.split": split}
+    limited = served_and_limited(target_url, questioner_url, verifier_url, max_calls, max_cost, max_time)
+    more = {"sweep.n": n, "sweep.split": split, **limited}
     config = configure(config_file, images, target, questioner, verifier, name, out, seed, focus, settings, more)
     if dry_run:
         from gadfly.cli.plan import say_plan
@@ -116,10 +139,25 @@ def sweep(
     finish(wiring, "sweep", as_json)
 
 
+def served_and_limited(
+    target_url: str | None,
+    questioner_url: str | None,
+    verifier_url: str | None,
+    max_calls: int | None,
+    max_cost: float | None,
+    max_time: float | None,
+) -> dict[str, Any]:
+    """The settings that these options stand for."""
+    urls = {"target.base_url": target_url, "questioner.base_url": questioner_url, "verifier.base_url": verifier_url}
+    return {**urls, "limits.max_calls": max_calls, "limits.max_cost": max_cost, "limits.max_seconds": max_time}
+
+
 @contextmanager
 def begun(config: Config, resume: bool, title: str) -> Iterator[tuple[Wiring, SqliteStore, Bar]]:
-    """A run with its folder read, its store open, and a bar. Ctrl-C is passed on with a word on what is kept."""
+    """A run with its folder read, its store open, and a bar. Ctrl-C is passed on with a word on what is kept; a limit
+    that is reached ends what is within, and the command goes on to its tables."""
     from gadfly import runs
+    from gadfly.errors import BudgetSpent
     from gadfly.wiring import Wiring
 
     wiring = Wiring(config, lambda done, total: reading.update(done, total))
@@ -129,7 +167,8 @@ def begun(config: Config, resume: bool, title: str) -> Iterator[tuple[Wiring, Sq
     try:
         with runs.opened(config, resume=resume) as store, progress(title) as bar:
             warn_of_one_model_for_two(config)
-            yield wiring, store, bar
+            with suppress(BudgetSpent):  # the tables say it, as the store has it
+                yield wiring, store, bar
     except KeyboardInterrupt:
         folder = runs.folder_of(config)
         raise KeyboardInterrupt(f"; what was stored is kept in {folder}, and --resume goes on from there") from None

@@ -14,8 +14,9 @@ from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.summary import Summary, gallery, summarise
 from gadfly.analysis.training import curves, window_size
 from gadfly.cli.output import as_plain, console, plain, print_json, rate_text, say, table
+from gadfly.cli.usage import limit_reached, print_usage, usage_of
 from gadfly.counts import Counts, Metric
-from gadfly.records import Probe
+from gadfly.records import Probe, Usage
 from gadfly.report.pictures import draw_gallery, draw_skills, draw_training
 from gadfly.runs import TRAINED, folder_of
 from gadfly.store.sqlite import SqliteStore
@@ -56,21 +57,27 @@ def finish(wiring: Wiring, phase: str, as_json: bool) -> None:
     with SqliteStore.open(folder, read_only=True) as store:
         probes = list(store.probes(phase))
         summary = summarise_over(probes)
+        usage, limit = usage_of(store, phase), limit_reached(store, phase)
         pictures = draw_pictures(wiring, probes, store) if probes else []
     trained = folder / TRAINED
     questioner = str(trained) if phase == "train" and trained.exists() else None
     if as_json:
         said = {"run": str(folder), "questioner": questioner, "pictures": [str(p) for p in pictures]}
-        print_json({**said, **as_plain(summary)})
+        print_json({**said, "usage": as_plain(usage), "ended_by_limit": limit, **as_plain(summary)})
         return
     if probes:
         print_summary(summary)
         examples = [p for p in gallery(probes) if p.judgement.skills is None]
         if examples and not summary.failing:
             print_examples(examples[:MAX_EXAMPLES])
-    else:
+    elif limit is None:
         say("No probes were made: fine-tuning alone asks the target nothing. `gadfly sweep` shows what it has learned.")
     say()
+    if usage:
+        print_usage({str(folder): usage})
+        say()
+    if limit is not None:
+        say(f"A limit ended the run before it was done: {limit}. --resume with a higher one goes on.")
     if questioner is not None:
         say(f"The trained questioner is in {questioner}.")
     say(f"Everything is in {folder}; `gadfly show {folder}` lists the probes.")
@@ -149,13 +156,18 @@ def _example(probe: Probe) -> str:
     return f"{plain(probe.question, 120)} → {answer}{expected}"
 
 
-def print_comparison(runs: Mapping[str, Sequence[Probe]], as_json: bool) -> None:
+def print_comparison(
+    runs: Mapping[str, Sequence[Probe]], as_json: bool, usages: Mapping[str, Mapping[str, Usage]] | None = None
+) -> None:
+    """Rates, distinct skills and combinations, contrasts of FDR with the first run, and what each took."""
+    usages = {} if usages is None else usages
     rng = np.random.default_rng(ANALYSIS_SEED)
     compared = compare(runs, rng)
     first, *others = runs
     contrasts = {f"{other} against {first}": contrast(runs[other], runs[first], FDR, rng) for other in others}
     if as_json:
-        print_json({"runs": [as_plain(r) for r in compared], "fdr": {k: as_plain(c) for k, c in contrasts.items()}})
+        fdr = {name: as_plain(one) for name, one in contrasts.items()}
+        print_json({"runs": [as_plain(r) for r in compared], "fdr": fdr, "usage": as_plain(usages)})
         return
     print_rates("rates of distinct probes (95% interval)", {row.name: row.rates for row in compared})
     say()
@@ -173,6 +185,9 @@ def print_comparison(runs: Mapping[str, Sequence[Probe]], as_json: bool) -> None
         say()
         say(f"FDR of {name}")
         say(f"  ratio {_estimate(c.ratio)}; difference {_estimate(c.difference)}; {c.shared_images} images in both")
+    if any(usages.values()):
+        say()
+        print_usage(usages)
 
 
 def print_combinations(probes: Sequence[Probe], limit: int = 8) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gadfly.cli.estimate import Estimate, estimate
 from gadfly.cli.output import as_plain, print_json, progress, say, table
 from gadfly.config import Config, ModelConfig
+from gadfly.settings import host_of
 from gadfly.wiring import Wiring
 
+_FIGURES = ("calls at most", "tokens in, about", "tokens out at most", "cost, about")
 JUDGE_CALLS = 6  # validity, the judge's own answer, agreement; each asked again once where it cannot be read
 
 
@@ -21,36 +24,66 @@ def say_plan(config: Config, phase: str, as_json: bool) -> None:
     training = config.train.steps * config.train.probes_per_step
     by_sft_alone = phase == "train" and config.train.method == "sft"
     n = 0 if by_sft_alone else training if phase == "train" else config.sweep.n
-    n_images = len(wiring.images("train" if phase == "train" else config.sweep.split))
+    images = wiring.images("train" if phase == "train" else config.sweep.split)
     pairs = len(wiring.sft_pairs()) if phase == "train" else 0
     calls = {"questioner": n}
     if not by_sft_alone:
         roles |= {"target": wiring.named("target", config.target.model), "verifier": _verifier(wiring)}
         calls |= {"target": n, "verifier": JUDGE_CALLS * n if config.verifier.kind == "model" else 0}
-    hub = {role: model for role, model in roles.items() if _on_hub(config, role, model)}
+    asked = [role for role in roles if calls[role] and _model_is_asked(config, role)]
+    served = {role: url for role in asked if (url := _settings(config, role).base_url) is not None}
+    hub = {role: model for role, model in roles.items() if role not in served and _on_hub(config, role, model)}
+    estimates = {
+        role: estimate(_settings(config, role), _prompt(config, role), calls[role], images, config.images.max_side_px)
+        for role in asked
+    }
     plan = {
         "images": len(source),
-        "images_used": n_images,
+        "images_used": len(images),
         "skipped": as_plain(source.skipped),
         "pairs": pairs,
         "models": roles,
         "calls": calls,
         "from_hub": sorted(set(hub.values())),
-        "hosts_that_receive_images": [],
+        "hosts_that_receive_images": sorted({host_of(url) for url in served.values()}),
+        "estimates": as_plain(estimates),
+        "limits": as_plain(config.limits),
     }
     if as_json:
         print_json(plan)
         return
-    say(f"{len(source)} images in {config.images.path}, {n_images} of them used; {len(source.skipped)} files left out")
+    n_skipped = len(source.skipped)
+    say(f"{len(source)} images in {config.images.path}, {len(images)} of them used; {n_skipped} files left out")
     for skipped in source.skipped:
         say(f"  {skipped.path}: {skipped.reason}")
     if pairs:
         say(f"{pairs} questions to fine-tune on")
-    rows = [(role, model, f"{calls[role]:,}") for role, model in roles.items()]
-    table("would be loaded", ("role", "model", "calls at most"), rows, numeric=("calls at most",))
+    rows = [_row(role, model, served.get(role), calls[role], estimates.get(role)) for role, model in roles.items()]
+    table("would be asked", ("role", "model", "where", *_FIGURES), rows, numeric=_FIGURES)
     for model in plan["from_hub"]:
         say(f"{model} is no folder here: it comes from the Hugging Face hub, or from its cache")
-    say("All models run in this process: no image leaves this machine.")
+    _say_limits(config)
+    if not served:
+        say("All models run in this process: no image leaves this machine.")
+    for role, url in served.items():
+        say(f"{host_of(url)} would receive images, as the {role}.")
+
+
+def _row(role: str, model: str, url: str | None, calls: int, sized: Estimate | None) -> tuple[str, ...]:
+    where = "this process" if url is None else host_of(url)
+    if sized is None:
+        return role, model, where, f"{calls:,}", "–", "–", "–"
+    tokens = (f"{sized.prompt_tokens:,}", f"{sized.completion_tokens:,}")
+    return role, model, where, f"{calls:,}", *tokens, "–" if sized.cost is None else f"{sized.cost:.4g}"
+
+
+def _say_limits(config: Config) -> None:
+    limits = config.limits
+    said = [f"{limits.max_calls:,} calls"] if limits.max_calls is not None else []
+    said += [f"a cost of {limits.max_cost:g}"] if limits.max_cost is not None else []
+    said += [f"{limits.max_seconds:g} s"] if limits.max_seconds is not None else []
+    if said:
+        say(f"The run would end at {', or at '.join(said)}.")
 
 
 def _questioner(wiring: Wiring, phase: str) -> str:
@@ -70,6 +103,25 @@ def _verifier(wiring: Wiring) -> str:
     return config.kind if config.pairs is None else f"{config.kind} {config.pairs}"
 
 
+def _settings(config: Config, role: str) -> ModelConfig:
+    match role:
+        case "questioner":
+            return config.questioner
+        case "target":
+            return config.target
+        case _:
+            return config.verifier
+
+
+def _model_is_asked(config: Config, role: str) -> bool:
+    """Whether a role is a model's: the sampler, the oracle and reference pairs take no tokens."""
+    return config.questioner.method == "model" if role == "questioner" else True
+
+
+def _prompt(config: Config, role: str) -> str:
+    """The name of the role's longest prompt."""
+    return "verifier_validity" if role == "verifier" else _settings(config, role).prompt or role
+
+
 def _on_hub(config: Config, role: str, model: str) -> bool:
-    settings: ModelConfig = getattr(config, role)
-    return model == settings.model and not Path(model).expanduser().is_dir()
+    return model == _settings(config, role).model and not Path(model).expanduser().is_dir()

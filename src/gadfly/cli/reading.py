@@ -14,7 +14,7 @@ from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
 from gadfly.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from gadfly.records import Probe
+    from gadfly.records import Probe, Usage
     from gadfly.store.sqlite import SqliteStore
 
 
@@ -24,9 +24,11 @@ def compare(
 ) -> None:
     """Rates, distinct skills and combinations of several runs side by side, at equal numbers of probes. A run with
     several phases has a row for each."""
+    from gadfly.cli.usage import usage_of
     from gadfly.store.sqlite import SqliteStore
 
     probes: dict[str, list[Probe]] = {}
+    usages: dict[str, dict[str, Usage]] = {}
     with progress("reading runs", passing=True) as bar:
         for i, spec in enumerate(runs):
             folder, phase = _folder_and_phase(spec)
@@ -36,13 +38,13 @@ def compare(
                 for one in wanted:
                     name = str(folder) if phase is None and len(wanted) == 1 else f"{folder}:{one}"
                     if found := list(store.probes(one)):
-                        probes[name] = found
+                        probes[name], usages[name] = found, usage_of(store, one)
             bar.update(i + 1, len(runs))
     if not probes:
         raise StoreError(f"there are no probes in {', '.join(runs)} yet")
     from gadfly.cli.findings import print_comparison
 
-    print_comparison(probes, as_json)
+    print_comparison(probes, as_json, usages)
 
 
 def show(
@@ -57,6 +59,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """The probes of a run as a table."""
+    from gadfly.cli.usage import print_usage, usage_of
     from gadfly.records import Verdict
     from gadfly.store.sqlite import SqliteStore
 
@@ -79,6 +82,7 @@ def show(
                     bar.update(seen, total)
 
         found = store.probes(phase, verdict=wanted, skill=skill, include_superseded=superseded)
+        usage = usage_of(store, phase)
         # Attempts are counted over the whole run, so they order the probes of all phases by age.
         newest = heapq.nlargest(limit, matching(found), key=lambda p: (p.key.attempt, p.key.step, p.key.index))
     probes = newest[::-1]
@@ -91,6 +95,9 @@ def show(
     said = ", ".join(f"{count} {name.value}" for name, count in counts.items())
     of_phase = f" in {phase}" if phase else ""
     say(f"{len(probes)} of {matched} matching probes shown; the run has {total} probes{of_phase}: {said}")
+    if usage:
+        say()
+        print_usage({str(run_folder): usage})
 
 
 def _row(probe: Probe) -> tuple[str, ...]:

@@ -55,8 +55,8 @@ class CompletionCache:
         self._path = path
         self._max_bytes = max_bytes
         self._warned = False
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with self._open() as db:
                 found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
                 empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -65,7 +65,7 @@ class CompletionCache:
                 if empty:
                     db.execute("PRAGMA journal_mode = WAL")
                     db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path} cannot be used as a cache ({error}); delete it or name another file") from error
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, str]:

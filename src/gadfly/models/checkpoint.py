@@ -5,11 +5,21 @@ Weights come from safetensors only: other formats can run code when they are rea
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    PretrainedConfig,
+    ProcessorMixin,
+)
 
 from gadfly.errors import ModelError
 
@@ -17,19 +27,43 @@ PLAIN_PROMPTS: Final = frozenset({"paligemma"})
 """Model types that were never given turns: a prompt is images and a text, and no template is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How a checkpoint is brought into memory, besides device and precision.
+
+    `device_map` is transformers' ("auto" spreads the weights over all GPUs) and takes the place of the device;
+    `quantization` is done by bitsandbytes while loading; `max_pixels` is the processor's own limit on the pixels of an
+    image, None its default.
+    """
+
+    device_map: str | None = None
+    quantization: Literal["none", "4bit", "8bit"] = "none"
+    attn_implementation: str | None = None
+    max_pixels: int | None = None
+    trust_remote_code: bool = False
+
+    @property
+    def placed_by_transformers(self) -> bool:
+        """Whether loading itself puts the weights where they belong."""
+        return self.device_map is not None or self.quantization != "none"
+
+
 def load_checkpoint(
-    checkpoint: str, device: torch.device, dtype: str = "auto", trust_remote_code: bool = False
+    checkpoint: str, device: torch.device, dtype: str = "auto", loading: Loading | None = None
 ) -> tuple[Any, Any]:
     """(model in eval mode on `device`, processor). Weights that the file lacks are an error, never drawn at random.
 
     `checkpoint` is a folder or a hub id. Raises ModelError: nothing there, a text-only model, no image processor, no
-    chat template (save for PLAIN_PROMPTS), weights that are missing or not in safetensors.
+    chat template (save for PLAIN_PROMPTS), weights that are missing or not in safetensors, a way of loading that this
+    machine or this checkpoint does not have.
     """
+    loading = Loading() if loading is None else loading
+    _check_quantization(loading)
     folder = Path(checkpoint).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1):
         raise ModelError(f"no checkpoint folder {checkpoint}; give a folder, or a hub id such as owner/name")
     where = str(folder) if folder.is_dir() else checkpoint
-    remote = {"trust_remote_code": trust_remote_code}
+    remote = {"trust_remote_code": loading.trust_remote_code}
     try:
         # The smallest file first: where the hub cannot be reached, each further file would wait through its retries.
         config = AutoConfig.from_pretrained(where, **remote)
@@ -43,15 +77,55 @@ def load_checkpoint(
         )
     if processor.chat_template is None and config.model_type not in PLAIN_PROMPTS:
         raise ModelError(f"{checkpoint} has no chat template; put a chat_template.jinja beside it")
-    return _load_model(checkpoint, where, device, dtype, remote), processor
+    if loading.max_pixels is not None:
+        processor.image_processor = _limited(processor.image_processor, checkpoint, where, loading.max_pixels)
+    return _load_model(checkpoint, where, device, dtype, loading), processor
 
 
-def _load_model(checkpoint: str, where: str, device: torch.device, dtype: str, remote: dict[str, bool]) -> Any:
+def files_stamp(checkpoint: str, config: PretrainedConfig) -> str:
+    """A text that changes with the checkpoint's files: their names, sizes and times for a folder, which are read at
+    once where 15 GB of weights are not, and the commit for a hub id."""
+    folder = Path(checkpoint).expanduser()
+    if not folder.is_dir():
+        return f"{checkpoint}@{getattr(config, '_commit_hash', None)}"
+    files = sorted(
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir() if path.exists()
+    )
+    return f"{folder.resolve()}#{hashlib.sha256(repr(files).encode()).hexdigest()}"
+
+
+def _check_quantization(loading: Loading) -> None:
+    """Raise ModelError where bitsandbytes cannot work: transformers would say so in many lines, or not at all."""
+    if loading.quantization == "none":
+        return
+    asked = f"quantization {loading.quantization} was asked for"
+    if not torch.cuda.is_available():
+        raise ModelError(f'{asked}, and there is no GPU for it; leave it at "none", or run where a GPU is')
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(f"{asked}, and bitsandbytes is not installed; pip install bitsandbytes")
+
+
+def _limited(image_processor: Any, checkpoint: str, where: str, max_pixels: int) -> Any:
+    """The same image processor with another limit on pixels. Elsewhere a like-named number is the length of a side, so
+    only those are taken that name it. Raises ModelError for the others."""
+    kind = type(image_processor)
+    known: Any = getattr(kind, "valid_kwargs", None)  # code that came with a checkpoint may not have it
+    if known is None or "max_pixels" not in known.__annotations__:
+        raise ModelError(f"the processor of {checkpoint} has no limit on pixels; set images.max_side_px instead")
+    return kind.from_pretrained(where, max_pixels=max_pixels)
+
+
+def _load_model(checkpoint: str, where: str, device: torch.device, dtype: str, loading: Loading) -> Any:
+    how: dict[str, Any] = {"trust_remote_code": loading.trust_remote_code}
+    if loading.device_map is not None:
+        how["device_map"] = loading.device_map
+    if loading.attn_implementation is not None:
+        how["attn_implementation"] = loading.attn_implementation
+    if loading.quantization != "none":
+        how["quantization_config"] = quantization_config(loading.quantization)
     try:
         auto: Any = AutoModelForImageTextToText  # its annotations leave out what output_loading_info returns
-        model, report = auto.from_pretrained(
-            where, dtype=dtype, use_safetensors=True, output_loading_info=True, **remote
-        )
+        model, report = auto.from_pretrained(where, dtype=dtype, use_safetensors=True, output_loading_info=True, **how)
     except Exception as error:
         if "Unrecognized configuration class" in str(error):
             raise ModelError(f"{checkpoint} is not a vision-language model that transformers can load") from error
@@ -60,7 +134,22 @@ def _load_model(checkpoint: str, where: str, device: torch.device, dtype: str, r
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(f"{checkpoint} lacks {len(missing)} weights, {missing[0]} among them; the file is incomplete")
-    return model.to(device).eval().requires_grad_(False)
+    if not loading.placed_by_transformers:
+        model = model.to(device)
+    return model.eval().requires_grad_(False)
+
+
+def quantization_config(quantization: Literal["4bit", "8bit"]) -> BitsAndBytesConfig:
+    """What bitsandbytes is told: 8-bit weights (arXiv 2208.07339), or 4-bit NormalFloat with doubly quantized
+    constants, computed in bfloat16 (QLoRA, arXiv 2305.14314)."""
+    if quantization == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
 
 
 def _cause(error: Exception, local: bool) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gadfly.errors import BudgetSpent
+from gadfly.records import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +24,27 @@ class Price:
     completion_per_million: float = 0.0
     per_call: float = 0.0
 
-    @property
-    def by_token(self) -> bool:
-        return self.prompt_per_million > 0 or self.completion_per_million > 0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What one role has used. A call is one chat that a model was asked to complete; `cached` were answered without.
-
-    Tokens are None until somebody counts them. `uncounted` are the answers of which nobody said what they took.
-    `seconds` is time spent waiting for the model. `cost` is None without a price, or where tokens have one and
-    some answers are uncounted.
-    """
-
-    calls: int = 0
-    cached: int = 0
-    errors: int = 0
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    uncounted: int = 0
-    seconds: float = 0.0
-    cost: float | None = None
+    def cost(self, used: Usage) -> float | None:
+        """What a usage costs at this price; None where tokens have one and some answers are uncounted."""
+        by_token = self.prompt_per_million > 0 or self.completion_per_million > 0
+        if by_token and used.uncounted:
+            return None
+        tokens = (used.prompt_tokens or 0) * self.prompt_per_million
+        tokens += (used.completion_tokens or 0) * self.completion_per_million
+        return used.calls * self.per_call + tokens / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may use, all roles together; None is no limit. `max_seconds` is from the ledger's beginning."""
+    """What a run may use, all roles and sittings together; None is no limit."""
 
     max_calls: int | None = None
     max_cost: float | None = None
     max_seconds: float | None = None
+
+
+Earlier = Sequence[tuple[str, Usage]]
+"""What each role used in each of the earlier sittings of a run."""
 
 
 class Account:
@@ -70,8 +61,12 @@ class Account:
         return self._usage
 
     @property
-    def has_price(self) -> bool:
-        return self._price is not None
+    def price(self) -> Price | None:
+        return self._price
+
+    def clear(self) -> None:
+        with self._lock:
+            self._usage = Usage(cost=None if self._price is None else 0.0)
 
     def add_calls(self, calls: int, errors: int, seconds: float) -> None:
         self._add(calls=calls, errors=errors, seconds=seconds)
@@ -90,30 +85,30 @@ class Account:
             for name, amount in more.items():
                 if amount is not None:
                     used = replace(used, **{name: (getattr(used, name) or 0) + amount})
-            self._usage = replace(used, cost=self._cost(used))
-
-    def _cost(self, used: Usage) -> float | None:
-        if self._price is None or (self._price.by_token and used.uncounted):
-            return None
-        tokens = (used.prompt_tokens or 0) * self._price.prompt_per_million
-        tokens += (used.completion_tokens or 0) * self._price.completion_per_million
-        return used.calls * self._price.per_call + tokens / 1e6
+            self._usage = replace(used, cost=None if self._price is None else self._price.cost(used))
 
 
 class Ledger:
-    """The accounts of a run, and the limits that they keep together."""
+    """The accounts of one sitting of a run, and the limits that they keep together with the earlier ones."""
 
     def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = Limits() if limits is None else limits
         self._clock = clock
-        self._started_s = clock()
         self._accounts: dict[str, Account] = {}
+        self.begin((), 0.0)
+
+    def begin(self, earlier: Earlier, seconds: float) -> None:
+        """Begin a sitting, with empty accounts. What was used before, and the time that it took, counts against the
+        limits, at the prices of today."""
+        self._earlier = tuple(earlier)
+        self._earlier_s = seconds
+        self._started_s = self._clock()
+        for account in self._accounts.values():
+            account.clear()
 
     def account(self, role: str, price: Price | None = None) -> Account:
-        """A new account. A role has one."""
-        assert role not in self._accounts, f"{role} has an account already"
-        self._accounts[role] = Account(role, price)
-        return self._accounts[role]
+        """The account of a role, opened at `price` when first asked for."""
+        return self._accounts.setdefault(role, Account(role, price))
 
     def usages(self) -> dict[str, Usage]:
         """What each role has used, in the order in which the accounts were opened."""
@@ -121,16 +116,24 @@ class Ledger:
 
     @property
     def seconds(self) -> float:
-        """Since the ledger's beginning."""
-        return self._clock() - self._started_s
+        """Of this sitting and the earlier ones."""
+        return self._earlier_s + self._clock() - self._started_s
 
     @property
     def cost(self) -> float | None:
-        """Of all roles that have a price; None where that of one of them is not known, or none has one."""
-        priced = [account.usage.cost for account in self._accounts.values() if account.has_price]
-        if not priced or any(cost is None for cost in priced):
-            return None
-        return math.fsum(cost for cost in priced if cost is not None)
+        """Of all roles that have a price, this sitting and the earlier ones; None where that of one of them is not
+        known, or none has one."""
+        used = [self._used(role) for role, account in self._accounts.items() if account.price is not None]
+        costs = [cost for _, cost in used if cost is not None]
+        return math.fsum(costs) if used and len(costs) == len(used) else None
+
+    def _used(self, role: str) -> tuple[int, float | None]:
+        """(calls, cost) of one role with those of earlier sittings; the cost is None where it is not known."""
+        account = self._accounts[role]
+        usages = [usage for one, usage in self._earlier if one == role] + [account.usage]
+        costs = [None if account.price is None else account.price.cost(usage) for usage in usages]
+        known = [cost for cost in costs if cost is not None]
+        return sum(usage.calls for usage in usages), math.fsum(known) if len(known) == len(costs) else None
 
     def check(self, account: Account, calls: int) -> None:
         """Raise BudgetSpent where so many further calls on the account would pass a limit.
@@ -139,24 +142,22 @@ class Ledger:
         the first calls of all, or dearer ones than before, can pass it, by one batch.
         """
         limits = self._limits
-        used = sum(usage.calls for usage in self.usages().values())
+        used = sum(usage.calls for _, usage in (*self._earlier, *self.usages().items()))
         if limits.max_calls is not None and used + calls > limits.max_calls:
-            raise BudgetSpent(f"{used} calls made, {calls} more wanted, {limits.max_calls} allowed: the run ends here")
+            raise BudgetSpent(f"{used} calls made, {calls} more wanted, {limits.max_calls} allowed")
         if limits.max_seconds is not None and self.seconds >= limits.max_seconds:
-            raise BudgetSpent(
-                f"{self.seconds:.0f} s have passed, {limits.max_seconds:g} were allowed: the run ends here"
-            )
+            raise BudgetSpent(f"{self.seconds:.0f} s have passed, {limits.max_seconds:g} allowed")
         if limits.max_cost is None:
             return
-        so_far, mine = self.cost, account.usage
+        so_far = self.cost
         if so_far is None:
             raise BudgetSpent(
                 "the cost of this run is limited but cannot be known: a model has no price, or its server does not say "
                 "what answers take in tokens; give prices, or limit the calls"
             )
-        foreseen = (mine.cost or 0.0) / mine.calls * calls if mine.calls else 0.0
+        mine, cost = self._used(account.role)
+        foreseen = (cost or 0.0) / mine * calls if mine else 0.0
         if so_far + foreseen > limits.max_cost or so_far >= limits.max_cost:
             raise BudgetSpent(
-                f"{so_far:.4g} spent, {calls} more calls would cost about {foreseen:.2g}, {limits.max_cost:g} allowed: "
-                "the run ends here"
+                f"{so_far:.4g} spent, {calls} more calls would cost about {foreseen:.2g}, {limits.max_cost:g} allowed"
             )

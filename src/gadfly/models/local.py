@@ -6,17 +6,19 @@ One road for all: a bundled five-million-parameter checkpoint loads and runs as 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
+import transformers
 from PIL.Image import Image as Picture
 from transformers import GenerationConfig
 
 from gadfly.errors import ModelError
-from gadfly.models.checkpoint import load_checkpoint
+from gadfly.models.checkpoint import Loading, files_stamp, load_checkpoint
 from gadfly.models.shared_prefix import Prompt, complete, encode, plan, why_not
 from gadfly.records import Chat, Completion, Image, Sampling
 
@@ -30,7 +32,8 @@ class LocalModel:
     """A ChatModel over a checkpoint, given by folder or hub id.
 
     `open_image` gives the pixels of an image. `device` "auto" is CUDA where present, else the CPU; `dtype` "auto" is
-    that of the checkpoint. At most `max_batch` chats go through one forward pass.
+    that of the checkpoint; `loading` is the rest of how it is brought into memory. At most `max_batch` chats go
+    through one forward pass.
 
     Sampling is the whole of how it decodes: repetition penalties, top-k and the like that a checkpoint's generation
     config brings along are left out, so that two models are asked in the same way.
@@ -49,14 +52,20 @@ class LocalModel:
         device: Device = "auto",
         dtype: Dtype = "auto",
         max_batch: int = 16,
-        trust_remote_code: bool = False,
+        loading: Loading | None = None,
     ) -> None:
         assert max_batch >= 1, f"max_batch is {max_batch}"
         self._name = str(checkpoint) if name is None else name
         self._open_image = open_image
         self._max_batch = max_batch
         self._device = _device(device)
-        self._model, self._processor = load_checkpoint(str(checkpoint), self._device, dtype, trust_remote_code)
+        loading = Loading() if loading is None else loading
+        self._model, self._processor = load_checkpoint(str(checkpoint), self._device, dtype, loading)
+        if loading.placed_by_transformers:
+            self._device = self._model.device  # where inputs go in, and where answers come out
+        how = {"files": files_stamp(str(checkpoint), self._model.config), "device": self._device.type, "dtype": dtype}
+        libraries = {"torch": torch.__version__, "transformers": transformers.__version__}
+        self._fingerprint = json.dumps({**how, **asdict(loading), **libraries}, sort_keys=True)
         tokenizer = self._processor.tokenizer
         tokenizer.padding_side = "left"  # a decoder continues from the last position: padding there corrupts silently
         if tokenizer.pad_token_id is None:
@@ -74,6 +83,11 @@ class LocalModel:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """All besides chats and sampling that a greedy answer depends on, as a text: for the key of a cache."""
+        return self._fingerprint
 
     def count_tokens(self, text: str) -> int:
         """The length of a text in this model's tokens, without special ones."""

@@ -11,11 +11,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from gadfly.errors import EndpointError
 from gadfly.models.data_urls import ImageFormat
 from gadfly.records import Chat, Image, Sampling
+from gadfly.settings import address_fault
 
 MAX_DETAIL_CHARS: Final = 200
 _SEEDS: Final = 2**31  # servers keep seeds in 32 bits, some of them signed
@@ -166,15 +166,9 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float:
 
 def check_address(base_url: str) -> None:
     """Raise EndpointError unless it is the address of a server, and nothing more."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise EndpointError(
-            f"{one_line(base_url)} is no address of a server; give one such as http://127.0.0.1:8000/v1"
-        )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise EndpointError(  # not quoted: what is wrong with it may be a secret
-            f"the address of the server at {parts.hostname} holds more than a place; a key comes from the environment"
-        )
+    fault = address_fault(base_url)
+    if fault is not None:  # the address is not quoted: what is wrong with it may be a secret
+        raise EndpointError(f"the server's address {fault}")
 
 
 def one_line(text: str) -> str:

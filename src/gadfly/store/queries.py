@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gadfly.records import Image, PastQuestion, Probe, Turn, Verdict
+from gadfly.records import Image, PastQuestion, Probe, Turn, Usage, Verdict
 from gadfly.store.codec import decode_image, decode_probe, decode_skills, decode_text, decode_turn
 
 PAGE_PROBES = 512
@@ -65,6 +65,24 @@ def read_attempts(connection: sqlite3.Connection, phase: str | None) -> list[Att
         (phase,),
     )
     return [Attempt(*row) for row in rows]
+
+
+def read_usage(connection: sqlite3.Connection, attempt: Attempt) -> dict[str, Usage]:
+    """What each role used in an attempt, in the order in which the roles come in a probe."""
+    rows = connection.execute(
+        "SELECT role, calls, cached, errors, prompt_tokens, completion_tokens, uncounted, seconds, cost FROM usage"
+        " WHERE attempt = ? ORDER BY instr('questioner target verifier', role)",
+        (attempt.attempt,),
+    )
+    return {role: Usage(*figures) for role, *figures in rows}
+
+
+def read_seconds(connection: sqlite3.Connection, attempt: Attempt) -> float:
+    """How long an attempt took; of one that was killed, up to its last whole step."""
+    if attempt.ended_at is not None:
+        return attempt.ended_at - attempt.started_at
+    (last,) = connection.execute("SELECT max(created_at) FROM steps WHERE attempt = ?", (attempt.attempt,)).fetchone()
+    return 0.0 if last is None else last - attempt.started_at
 
 
 def read_probes(

@@ -13,13 +13,13 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from gadfly.errors import StoreError
-from gadfly.records import PastQuestion, Probe, Verdict
+from gadfly.records import PastQuestion, Probe, Usage, Verdict
 from gadfly.store.codec import ProbeRows, encode_json, encode_probes
 from gadfly.store.faults import store_errors
 from gadfly.store.lock import WriterLock
@@ -30,13 +30,18 @@ from gadfly.store.queries import (
     read_attempts,
     read_counts,
     read_probes,
+    read_seconds,
     read_steps,
+    read_usage,
     read_valid_questions,
 )
 from gadfly.store.schema import APPLICATION_ID, check_is_ours, migrate, schema_version, shipped_migrations
 
 STORE_NAME = "store.sqlite"
 LOCK_NAME = "store.lock"
+_OLDEST_READ = 1  # the oldest schema that is read without a migration
+_USAGE_SCHEMA = 2  # the first that has the table
+_USAGE_FIELDS = [one.name for one in fields(Usage)]
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another program that holds the file locked (a backup, an open shell) before giving up."""
 
@@ -98,8 +103,9 @@ class SqliteStore:
     def open(cls, folder: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
         """The store in `folder`. For writing it is migrated to the newest schema first.
 
-        Raises StoreError where there is none, it is not ours, its schema is newer than this code (or, for reading,
-        older: a reader changes nothing), another process is writing, or it stays locked for `busy_timeout_s`.
+        A reader changes nothing, and reads an older schema as it is. Raises StoreError where there is none, it is not
+        ours, its schema is newer than this code or too old, another process is writing, or it stays locked for
+        `busy_timeout_s`.
         """
         path = folder / STORE_NAME
         if not path.is_file():
@@ -210,6 +216,12 @@ class SqliteStore:
                     "begin a new attempt to do a step anew"
                 ) from error
 
+    def set_usage(self, attempt: int, usages: Mapping[str, Usage]) -> None:
+        """Write what each role has used in an attempt so far, in place of what was written before."""
+        rows = [(attempt, role, *(getattr(used, name) for name in _USAGE_FIELDS)) for role, used in usages.items()]
+        with self._transaction() as connection:
+            connection.executemany(f"INSERT OR REPLACE INTO usage VALUES ({', '.join('?' * 10)})", rows)
+
     # Reading
 
     @property
@@ -275,6 +287,18 @@ class SqliteStore:
                     total[verdict] += count
         return total
 
+    def usages(self, phase: str | None = None) -> list[tuple[Attempt, dict[str, Usage]]]:
+        """What each role used in each attempt, those included whose probes were superseded: they cost as well."""
+        with store_errors(self._path):
+            if schema_version(self._connection) < _USAGE_SCHEMA:
+                return []
+            return [(a, read_usage(self._connection, a)) for a in read_attempts(self._connection, phase)]
+
+    def seconds(self) -> float:
+        """How long the attempts of all phases took together."""
+        with store_errors(self._path):
+            return sum(read_seconds(self._connection, a) for a in read_attempts(self._connection, None))
+
     def integrity_check(self) -> list[str]:
         """What is wrong with the file, one line a fault; empty for a sound one. Reads all of it."""
         with store_errors(self._path):
@@ -318,7 +342,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool) -> Non
     migrations = shipped_migrations()
     check_is_ours(connection, path, newest=len(migrations))
     if read_only:
-        if schema_version(connection) < len(migrations):
+        if schema_version(connection) < _OLDEST_READ:
             raise StoreError(
                 f"{path}: written by an older Gadfly; open it once for writing, which brings it up to date"
             )

@@ -1,0 +1,223 @@
+"""Served models through the command line, with real servers on loopback: answers, limits, the cache, the key."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_calls import Cli, probes_of
+from gadfly.models import endpoint
+from gadfly.records import Verdict
+from gadfly.store.sqlite import SqliteStore
+from loopback_server import Act, Body, LoopbackServer, texts_of
+from served_checkpoint import ServedCheckpoint
+
+KEY = "sk-a-key-that-nobody-may-see-2718281828"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer() as one:
+        yield one
+
+
+def sweep(album: Path, out: Path, *more: object) -> list[object]:
+    """A sweep of 24 questions in steps of 8, asked by the uniform sampler and judged by the oracle."""
+    options = ["--images", album, "--questioner", "uniform", "--verifier", "oracle", "--out", out, "--n", 24]
+    sizes = ["sweep.batch_size=8", "reward.embedder=hash", "target.prompt=testbed_target", "target.max_new_tokens=4"]
+    return ["sweep", *options, *(part for size in sizes for part in ("--set", size)), *more]
+
+
+def outcomes(run: Path) -> list[tuple[Any, ...]]:
+    return [(p.key, p.turns, p.judgement, p.terms, p.reward) for p in probes_of(run)]
+
+
+def test_a_served_target_gives_the_probes_of_one_in_process_and_the_cache_those_of_both(
+    cli: Cli, album: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    assert cli(*sweep(album, tmp_path, "--target", checkpoint, "--name", "local")).status == 0
+    with LoopbackServer(answer=ServedCheckpoint(checkpoint)) as server:
+        options = sweep(album, tmp_path, "--target", "tiny", "--target-url", server.url)
+        first = cli(*options, "--name", "served", "--json")
+        assert first.status == 0, first.err
+        made = len(server.bodies)
+        again = cli(*options, "--name", "again", "--json")
+        assert len(server.bodies) == made  # all of it was known
+    assert outcomes(tmp_path / "served") == outcomes(tmp_path / "local") == outcomes(tmp_path / "again")
+    assert len({p.answer for p in probes_of(tmp_path / "served")}) > 1  # a model that says one thing shows nothing
+    usage = json.loads(first.out)["usage"]["target"]
+    # The server says 10 tokens in and 3 out of each answer.
+    assert (usage["calls"], usage["prompt_tokens"], usage["completion_tokens"]) == (made, 10 * made, 3 * made)
+    assert 0 < made <= 24 and usage["cost"] is None and usage["errors"] == 0
+    cached = json.loads(again.out)["usage"]["target"]
+    assert (cached["calls"], cached["cached"]) == (0, made)
+    compared = cli("compare", tmp_path / "served", tmp_path / "again")
+    assert "what the models were asked for" in compared.out and "from cache" in compared.out
+    assert "tokens in" in cli("show", tmp_path / "served").out
+
+
+def test_every_role_of_a_sweep_can_be_served(cli: Cli, photos: Path, tmp_path: Path) -> None:
+    def answer(body: Body) -> str:
+        text = texts_of(body)
+        match body["model"]:
+            case "asker":
+                return "What colour is the cat?"
+            case "judge" if "VERDICT: VALID" in text:
+                return "VERDICT: VALID"
+            case "judge" if "ANSWER:" in text:
+                return "ANSWER: red"
+            case "judge":
+                return "VERDICT: DIFFERENT"
+        return "blue"
+
+    with LoopbackServer(answer=answer) as server:
+        urls = [part for role in ("target", "questioner", "verifier") for part in (f"--{role}-url", server.url)]
+        names = ["--target", "under-test", "--questioner", "asker", "--verifier", "judge"]
+        said = cli(
+            "sweep", "--images", photos, *names, *urls, "--out", tmp_path, "--n", 4, "--set", "reward.embedder=hash"
+        )
+    assert said.status == 0, said.err
+    assert [p.verdict for p in probes_of(tmp_path / "run")] == [Verdict.WRONG] * 4
+    assert {body["model"] for body in server.bodies} == {"asker", "judge", "under-test"}
+    rows = [line.split()[0] for line in said.out.splitlines() if line.split()[:1] and line.split()[0] in ROLES]
+    assert rows == list(ROLES)  # the table of what each was asked for
+
+
+ROLES = ("questioner", "target", "verifier")
+
+
+def test_a_served_questioner_cannot_be_trained(cli: Cli, tmp_path: Path, server: LoopbackServer) -> None:
+    served = ["--set", f"questioner.base_url={server.url}", "--questioner", "asker"]
+    said = cli("run", "--images", tmp_path / "nowhere", *served, "--target", "t", "--verifier", "v", "--out", tmp_path)
+    assert said.status == 2  # and not for the images that are not there: nothing has been looked at yet
+    assert said.err.startswith("gadfly: a served questioner cannot be trained") and len(said.err.splitlines()) == 1
+    assert server.bodies == [] and list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------------------------ limits
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected", "n_probes"),
+    [
+        # Steps of 8 calls: two of them make 16, a third would make 24.
+        (["--max-calls", 20], "16 calls made, 8 more wanted, 20 allowed", 16),
+        # 8 × 0.25 = 2 a step: 2, 4, and 6 would be more than 5.
+        (["--max-cost", 5], "4 spent, 8 more calls would cost about 2, 5 allowed", 16),
+        (["--max-time", 0], "s have passed, 0 allowed", 0),
+    ],
+)
+def test_a_limit_ends_a_run_with_its_tables_and_a_higher_one_goes_on(
+    cli: Cli, album: Path, tmp_path: Path, server: LoopbackServer, limit: list[object], expected: str, n_probes: int
+) -> None:
+    options = sweep(album, tmp_path, "--target", "m", "--target-url", server.url, "--set", "target.price_call=0.25")
+    said = cli(*options, *limit)
+    assert said.status == 0, said.err
+    assert "A limit ended the run before it was done: " in said.out and expected in said.out
+    assert len(probes_of(tmp_path / "run")) == n_probes
+    with SqliteStore.open(tmp_path / "run", read_only=True) as store:
+        (outcome,) = [attempt.outcome for attempt in store.attempts()]
+    assert outcome is not None and outcome.startswith("limit: ") and expected in outcome
+    more = json.loads(cli(*options, *limit, "--resume", "--json").out)
+    assert more["ended_by_limit"] is not None  # what was used before counts: the same limit ends it at once
+    assert len(probes_of(tmp_path / "run")) == n_probes
+    done = json.loads(cli(*options, limit[0], 1000, "--resume", "--json").out)
+    assert done["ended_by_limit"] is None
+    assert [(p.key.step, p.key.index) for p in probes_of(tmp_path / "run")] == [
+        (s, i) for s in range(3) for i in range(8)
+    ]
+    assert len(server.bodies) == done["usage"]["target"]["calls"] == 24  # each question was paid for once
+    assert done["usage"]["target"]["cost"] == pytest.approx(24 * 0.25)
+
+
+def test_a_server_that_goes_away_ends_the_run_and_a_resume_finds_it_at_another_address(
+    cli: Cli, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = functools.partial(endpoint.Patience, gone_s=0.3, backoff_s=0.01, max_backoff_s=0.05)
+    monkeypatch.setattr(endpoint, "Patience", quick)
+    with LoopbackServer(lambda n, body: Act.ANSWER if n < 12 else Act.HANG_UP) as server:
+        options = sweep(album, tmp_path, "--target", "m", "--set", "target.retries=100")
+        said = cli(*options, "--target-url", server.url)
+    assert said.status == 2
+    complaint = said.err.splitlines()[-1]
+    assert complaint.startswith(f"gadfly: {server.url} is gone: ") and complaint.endswith("then resume")
+    assert "Traceback" not in said.err
+    before = probes_of(tmp_path / "run")
+    assert len(before) == 8 and all(p.verdict is not Verdict.UNDECIDED for p in before)
+    with LoopbackServer() as other:
+        assert cli(*options, "--target-url", other.url, "--resume").status == 0
+    after = probes_of(tmp_path / "run")
+    assert [repr(p) for p in after[:8]] == [repr(p) for p in before]
+    assert len(after) == 24 and all(p.verdict is not Verdict.UNDECIDED for p in after)
+
+
+# ----------------------------------------------------------------------------------------------- dry runs and the key
+
+
+def test_a_dry_run_names_the_hosts_and_asks_nobody(
+    cli: Cli, album: Path, tmp_path: Path, server: LoopbackServer
+) -> None:
+    prices = ["--set", "target.price_completion=1000", "--set", "target.price_call=0.5"]
+    options = sweep(album, tmp_path, "--target", "m", "--target-url", server.url, *prices, "--dry-run")
+    plan = json.loads(cli(*options, "--json").out)
+    host = f"127.0.0.1:{server.port}"
+    assert plan["hosts_that_receive_images"] == [host]
+    sized = plan["estimates"]["target"]
+    # 24 answers of at most 4 tokens: 96 tokens at 0.001, and 24 calls at 0.5.
+    assert (sized["calls"], sized["completion_tokens"]) == (24, 96)
+    assert sized["cost"] == pytest.approx(96 * 0.001 + 24 * 0.5)
+    # 96 × 96 px in squares of 28 are 11.8 tokens, and a question has some too.
+    assert 24 * 12 < sized["prompt_tokens"] < 24 * 100
+    said = cli(*options, "--max-calls", 10)
+    assert f"{host} would receive images, as the target." in said.out
+    assert "The run would end at 10 calls." in said.out
+    assert server.bodies == []
+
+
+def test_the_key_is_written_nowhere(cli: Cli, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that repeats the key in its answers and in its faults."""
+    monkeypatch.setenv("MY_KEY", KEY)
+    plan = [Act.ANSWER] * 8 + [Act.WRONG_KEY] * 100
+    with LoopbackServer(lambda n, body: plan[n], answer=lambda body: f"they sent {KEY}") as server:
+        options = sweep(album, tmp_path, "--target", "m", "--target-url", server.url, "--set", "target.key_env=MY_KEY")
+        said = cli(*options)
+        shown = [cli("show", tmp_path / "run"), cli("show", tmp_path / "run", "--json"), cli(*options, "--dry-run")]
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert said.status == 2 and "does not accept the key in $MY_KEY" in said.err
+    assert "they sent <key>" in shown[0].out
+    assert not [one for one in (said, *shown) if KEY in one.out + one.err]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"store.sqlite", "config.json", "answers.sqlite"} <= {path.name for path in files}
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_a_key_that_is_not_set_is_said_before_anything_is_made(
+    cli: Cli, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MY_KEY", raising=False)
+    options = sweep(album, tmp_path, "--target", "m", "--target-url", "http://127.0.0.1:1/v1")
+    said = cli(*options, "--set", "target.key_env=MY_KEY")
+    assert said.status == 2 and "$MY_KEY, which is to hold the key" in said.err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+    address = cli(*sweep(album, tmp_path, "--target", "http://127.0.0.1:1/v1"))
+    assert address.status == 2 and "target.model is an address" in address.err
+
+
+def test_a_cache_can_be_left_out(cli: Cli, album: Path, tmp_path: Path, server: LoopbackServer) -> None:
+    options = sweep(album, tmp_path, "--target", "m", "--target-url", server.url, "--set", "cache.max_bytes=0")
+    for name in ("a", "b"):
+        assert cli(*options, "--name", name).status == 0
+    assert len(server.bodies) == 2 * 24
+    assert not list(tmp_path.glob("answers.sqlite*"))
