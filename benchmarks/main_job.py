@@ -28,7 +28,7 @@ from gadfly.wiring import Wiring
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
-    "no-diversity": {"reward.semantic": 0.0, "reward.lexical": 0.0},
+    "no-diversity": {"reward.semantic": 0.0, "reward.lexical": 0.0, "reward.rarity": 0.0},
     "no-validity": {"reward.invalid": 0.0},
 }
 N_IMAGES = 600
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/main_job"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--set", nargs="*", default=[], help="section.key=value, for all runs")
     options = parser.parse_args()
     more = {key: json.loads(value) for key, value in (s.split("=", 1) for s in options.set)}

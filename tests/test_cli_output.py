@@ -6,8 +6,10 @@ import io
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +18,9 @@ from rich.console import Console
 import gadfly.cli.output as output
 from cli_calls import Cli
 from gadfly.analysis.rates import Rate
-from gadfly.cli.findings import print_comparison, print_summary, summarise_over
+from gadfly.cli.findings import print_comparison, print_examples, print_summary, summarise_over
 from gadfly.cli.output import as_plain, plain, progress, rate_text, say, table
-from gadfly.records import Image, Probe, ProbeKey
+from gadfly.records import Completion, Image, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.sqlite import SqliteStore
 from made_probes import make_probes
 from store_samples import sample
@@ -143,6 +145,33 @@ def test_show_defuses_all_that_comes_from_outside(cli: Cli, tmp_path: Path) -> N
         assert "\x1b" not in said.out and "\x07" not in said.out
     assert "[bold]run[/]" in cli("show", run).out
     assert "\x1b" not in cli("show", tmp_path / "\x1b[2Jnone").err
+
+
+def test_what_a_run_says_at_its_end_is_defused(narrow: io.StringIO) -> None:
+    """Questions, answers, skills and runs' names, in the summary, its examples and a comparison."""
+
+    def nasty(i: int, verdict: Verdict, skills: tuple[str, ...] | None) -> Probe:
+        probe = sample(0, i, image=i, question=NASTY, skills=skills, verdict=verdict)
+        return replace(probe, turns=(Turn(NASTY, Completion(NASTY)),))
+
+    named = [nasty(i, Verdict.WRONG if i % 2 else Verdict.RIGHT, (NASTY if i % 2 else "plain",)) for i in range(60)]
+    print_summary(summarise_over(named))
+    assert "owned" in narrow.getvalue()
+    examples = [nasty(i, Verdict.WRONG, None) for i in range(3)]
+    print_examples(examples)
+    print_comparison({NASTY: named, f"b{NASTY}": examples}, as_json=False)
+    said = narrow.getvalue()
+    assert "\x1b" not in said and "\x07" not in said and "\u202e" not in said
+
+
+def test_names_of_files_that_are_left_out_are_defused(cli: Cli, tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "good.png")
+    (tmp_path / "\x1b]0;owned\x07.png").write_text("no picture")
+    options = ["--images", tmp_path, "--target", "t", "--questioner", "q", "--verifier", "v"]
+    for more in ([], ["--json"]):
+        said = cli("sweep", *options, "--dry-run", *more)
+        assert said.status == 0 and "owned" in said.out + said.err
+        assert "\x1b" not in said.out + said.err and "\x07" not in said.out + said.err
 
 
 def test_show_finds_the_newest_and_by_filter(cli: Cli, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +185,33 @@ def test_photographs_of_other_libraries(file: Path) -> None:
     assert picture.mode == "RGB" and picture.size == read_size_px(data)
     # Not blank, save for those that hold one colour: a wrong conversion of 16 bits or alpha gives a white sheet.
     assert np.asarray(picture).std() > 1
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"), [(b"zTXt", b"Comment\0\0"), (b"iCCP", b"profile\0\0"), (b"iTXt", b"Comment\0\1\0\0\0")]
+)
+def test_metadata_that_unpacks_without_end_is_refused(kind: bytes, head: bytes) -> None:
+    # 200 MB of zeros in 200 kB, before the pixels of a sound picture: the header ends after 8 + 25 bytes.
+    sound = encoded(solid("RGB", RED), "PNG")
+    bomb = sound[:33] + png_chunk(kind, head + zlib.compress(bytes(200_000_000), 9)) + sound[33:]
+    assert len(bomb) < 300_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match=r"too large|cannot be decoded"):
+            decode(bomb)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20_000_000
+
+
+def test_the_limit_that_was_set_holds_for_every_format() -> None:
+    """Some formats are decoded whole to see whether they are: within the limit that was set, not the default one."""
+    large = encoded(solid("1", 1, (10_000, 7_000)), "TIFF", compression="group4")  # 70 MP, above the default of 64
+    with pytest.raises(ImageError, match="over the limit of 64,000,000"):
+        read_size_px(large)
+    assert read_size_px(large, max_pixels=80_000_000) == (10_000, 7_000)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,24 @@ def test_symbolic_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     }
     (tmp_path / "link").symlink_to(root)
     assert len(FolderSource(tmp_path / "link")) == 1  # the root itself may be a link
+
+
+def test_archives_are_never_unpacked(tmp_path: Path) -> None:
+    """So nothing in one can lead out of the folder, or fill the disk. One that calls itself a picture is none."""
+    root = tmp_path / "root"
+    secret = paint(root / "own.png").read_bytes()
+    for name in ("album.zip", "album.png"):
+        with zipfile.ZipFile(root / name, "w") as archive:
+            archive.writestr("../escaped.png", secret)
+            archive.writestr("inner.png", secret)
+    with tarfile.open(root / "album.tar.gz", "w:gz") as archive_tar:
+        archive_tar.add(root / "own.png", "../escaped.png")
+    before = sorted(tmp_path.rglob("*"))
+    source = FolderSource(root)
+    assert [image.path for image in source] == ["own.png"]
+    assert reasons(source) == {"album.png": "not a picture in a format that can be read"}
+    assert source.find("album.zip/inner.png") is None
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_no_folder_or_nothing_in_it_is_one_clear_line(tmp_path: Path) -> None:

@@ -106,9 +106,14 @@ def test_a_run_does_not_spread_among_other_files(tmp_path: Path) -> None:
             pass
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["holiday.jpg"]
     (tmp_path / "half").mkdir()  # what a creation that was killed leaves behind is in nobody's way
-    (tmp_path / "half" / "store.sqlite.new").write_bytes(b"")
+    for left in ("store.sqlite.new", "store.sqlite.new-journal", "store.lock", "store.lock-journal"):
+        (tmp_path / "half" / left).write_bytes(b"")
     with runs.opened(config_in(tmp_path, name="half"), resume=False):
         pass
+    (tmp_path / "half" / "config.json").unlink()  # killed between the two: the resume writes it
+    with runs.opened(config_in(tmp_path, name="half"), resume=True):
+        pass
+    assert '"name": "half"' in (tmp_path / "half" / "config.json").read_text()
 
 
 def test_roles_with_one_checkpoint_share_one_model(album: Path, checkpoint: Path, tmp_path: Path) -> None:

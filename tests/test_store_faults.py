@@ -104,7 +104,8 @@ def test_a_damaged_store_is_a_store_error(tmp_path: Path) -> None:
 
 
 def test_create_refuses_a_folder_with_a_run_and_clears_half_a_creation(tmp_path: Path) -> None:
-    (tmp_path / "store.sqlite.new").write_bytes(b"left by a killed creation")
+    for left in ("store.sqlite.new", "store.sqlite.new-journal"):
+        (tmp_path / left).write_bytes(b"left by a killed creation")
     new_store(tmp_path).close()
     with pytest.raises(StoreError, match="a run already"):
         SqliteStore.create(tmp_path, "run-2", {}, {}, seed=0)

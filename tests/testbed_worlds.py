@@ -12,7 +12,8 @@ import itertools
 import random
 from dataclasses import replace
 
-from gadfly.testbed.programs import EXTREMES, OPERATIONS, RELATIONS, SET_OPERATIONS, Description, Program, SceneIndex
+from gadfly.testbed.execution import SceneIndex
+from gadfly.testbed.programs import EXTREMES, OPERATIONS, RELATIONS, SET_OPERATIONS, Description, Program
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES, Scene, Thing, generate
 
 #     column 0              1                    2      3

@@ -175,8 +175,9 @@ class RewardConfig:
     """What each reward term weighs, and what novelty is measured against.
 
     One rule bounds the defaults: novelty alone (about 0.5 at most) is worth less than a failure, or a questioner could
-    live on it. docs/notebook.md has the figures behind them. `window` is in valid questions, `neighbours` the k of
-    semantic novelty, `max_order` the longest n-gram of lexical novelty.
+    live on it. `rarity` is off: it was weighed on the testbed only, where the skills of a question are known
+    (docs/notebook.md has the figures). `window` is in valid questions, `neighbours` the k of semantic novelty,
+    `max_order` the longest n-gram of lexical novelty.
     """
 
     failure: float = 1.0

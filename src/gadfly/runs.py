@@ -1,7 +1,7 @@
 """A run's life: its folder and store, attempts, training and sweeps, resume. Knows the parts only through wiring.
 
-A run folder holds config.json (the resolved configuration), store.sqlite (every probe), train/ (checkpoints,
-metrics.jsonl), questioner/ (the trained one) and pictures/.
+A run folder holds config.json (the resolved configuration), images.jsonl (the images that the run is about, in
+order), store.sqlite (every probe), train/ (checkpoints, metrics.jsonl), questioner/ (the trained one) and pictures/.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any, final
 import gadfly
 from gadfly.config import Config, from_dict
 from gadfly.counts import Counts, Metric
-from gadfly.errors import BudgetSpent, ConfigError, GadflyError, StoreError
+from gadfly.errors import BudgetSpent, ConfigError, GadflyError, ImageError, StoreError
 from gadfly.models.ledger import Ledger
-from gadfly.records import Probe, Verdict
+from gadfly.records import Image, Probe, Verdict
 from gadfly.store.sqlite import LOCK_NAME, STORE_NAME, SqliteStore
 from gadfly.wiring import Wiring
 
 CONFIG_NAME = "config.json"
+IMAGES_NAME = "images.jsonl"
 TRAINED = "questioner"
 AT_LIMIT = "limit: "
 """How the outcome of an attempt begins that a limit has ended; what follows says which."""
@@ -62,9 +63,10 @@ def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
     else:
         _check_unused(folder)
         store = SqliteStore.create(folder, config.name, _as_stored(config), versions(), config.seed)
-        (folder / CONFIG_NAME).write_text(json.dumps(_as_stored(config), indent=2) + "\n", encoding="utf-8")
     try:
         with store:
+            if not (folder / CONFIG_NAME).exists():  # a copy for people; a kill may have come between the two
+                _write_whole(folder / CONFIG_NAME, json.dumps(store.run.config, indent=2) + "\n")
             yield store
     except GadflyError:
         if not exists:
@@ -91,7 +93,7 @@ def train(wiring: Wiring, store: SqliteStore, *, resume: bool, on_sft_step: OnSt
     if resume and (folder / TRAINED).exists() and (first_step >= config.train.steps or not by_rl):
         return folder / TRAINED
     # What can be found wanting is built before the attempt begins; SFT needs neither target nor verifier.
-    trainee, images, pairs = wiring.trainee, wiring.images("train"), wiring.sft_pairs()
+    trainee, images, pairs = wiring.trainee, _images(wiring, "train"), wiring.sft_pairs()
     probing = wiring.probing(_UsageKept(store, wiring.ledger), wiring.reward()) if by_rl else None
     with _attempt(store, PHASE, first_step, wiring.ledger) as attempt:
         if probing is not None:
@@ -136,7 +138,7 @@ def sweep(
     first_step = max((s.step for s in store.steps(phase)), default=-1) + 1
     if first_step * config.sweep.batch_size >= config.sweep.n:
         return _counts(store, phase)
-    images, asker, reward = wiring.images(split or config.sweep.split), wiring.questioner(questioner), wiring.reward()
+    images, asker, reward = _images(wiring, split or config.sweep.split), wiring.questioner(questioner), wiring.reward()
     probing = wiring.probing(_UsageKept(store, wiring.ledger), reward)
     with _attempt(store, phase, first_step, wiring.ledger) as attempt:
         done = _counts(store, phase)
@@ -205,18 +207,49 @@ class _UsageKept:
         self._store.set_usage(attempt, self._ledger.usages())
 
 
+def _images(wiring: Wiring, split: str) -> list[Image]:
+    """The images of a part, in the order in which the run first saw them: what is asked about at which step must not
+    change with the folder. An image is known by its hash, so it may be renamed and moved; one that was added later is
+    no part of the run. Raises ImageError where one is gone.
+    """
+    file, source = folder_of(wiring.config) / IMAGES_NAME, wiring.source
+    if not file.exists():
+        _write_whole(file, "".join(json.dumps({"id": image.id, "path": image.path}) + "\n" for image in source))
+    within, by_id = {image.id for image in wiring.images(split)}, {image.id: image for image in source}
+    recorded = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    gone = [image["path"] for image in recorded if image["id"] not in by_id]
+    if gone:
+        raise ImageError(
+            f"{len(gone)} of the {len(recorded)} images that the run was begun with are no more in "
+            f"{wiring.config.images.path}, {gone[0]} among them; put them back, under any name, or start a new run"
+        )
+    return [by_id[image["id"]] for image in recorded if image["id"] in within]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    partial = path.with_name(path.name + ".new")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 def _counts(store: SqliteStore, phase: str) -> Counts:
     """The verdicts of a phase, superseded probes left out."""
     n = store.counts(phase)
     return Counts(n[Verdict.RIGHT], n[Verdict.WRONG], n[Verdict.INVALID], n[Verdict.UNDECIDED])
 
 
-_OURS = (STORE_NAME, f"{STORE_NAME}-wal", f"{STORE_NAME}-shm", f"{STORE_NAME}.new", LOCK_NAME, CONFIG_NAME)
+_OURS = frozenset(
+    f"{name}{suffix}"
+    for name in (STORE_NAME, LOCK_NAME, CONFIG_NAME, IMAGES_NAME)
+    for suffix in ("", ".new", ".new-journal", "-journal", "-wal", "-shm")
+)
+"""What a run that was killed before its first probe may leave in its folder."""
 
 
 def _check_unused(folder: Path) -> None:
     """Raise StoreError where something else lives in the folder: a run must not spread among other files."""
-    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - set(_OURS)):
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - _OURS):
         raise StoreError(f"{folder} is there already and is not a run; give another --name or --out")
 
 

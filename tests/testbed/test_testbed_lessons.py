@@ -9,8 +9,8 @@ import pytest
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.english import parse
+from gadfly.testbed.execution import SceneIndex, run
 from gadfly.testbed.lessons import IGNORED, N_CELLS, PREFIX, Lesson, Teacher, cell_words, lessons
-from gadfly.testbed.programs import SceneIndex, run
 from gadfly.testbed.scenes import generate
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
 from testbed_worlds import STREET

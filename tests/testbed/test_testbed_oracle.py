@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 
 from gadfly.records import Completion, Image, Judgement, Question, Verdict
 from gadfly.testbed.english import parse
+from gadfly.testbed.execution import SceneIndex, run
 from gadfly.testbed.oracle import OracleVerifier, normalise
-from gadfly.testbed.programs import (
-    ANSWER_CONTAINED,
-    INVALID_REASONS,
-    OPERATIONS,
-    RELATIONS,
-    Description,
-    Program,
-    SceneIndex,
-    run,
-)
+from gadfly.testbed.programs import ANSWER_CONTAINED, INVALID_REASONS, OPERATIONS, RELATIONS, Description, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Scene
 from testbed_worlds import DESERT, STREET, holds, indexed_scenes, random_program, second_opinion

@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 
-from gadfly.testbed.programs import INVALID_REASONS, MAX_DEPTH, OPERATIONS, Program, SceneIndex, run
+from gadfly.testbed.execution import SceneIndex, run
+from gadfly.testbed.programs import INVALID_REASONS, MAX_DEPTH, OPERATIONS, Program
 from gadfly.testbed.reach import conceivable_combinations, reachable_combinations
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Scene

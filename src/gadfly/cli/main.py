@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -16,6 +17,8 @@ from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's UsageError, wherever typer keeps its click
 
@@ -64,7 +67,7 @@ def _common(
 
 
 def main() -> None:
-    """Run the command line. Status 2 and one line for what a user can mend, 130 after Ctrl-C."""
+    """Run the command line. Status 2 and one line for what a user can mend, a full disk included; 130 after Ctrl-C."""
     # Read when the libraries load, which is later. Progress is ours to show, and a run calls nobody unasked.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -76,6 +79,11 @@ def main() -> None:
         status = app(prog_name="gadfly", standalone_mode=False)
     except GadflyError as fault:
         complain(str(fault))
+        sys.exit(2)
+    except OSError as fault:
+        if fault.errno not in _FULL:
+            raise
+        complain(f"the disk is full ({fault}); free some space, and give --resume where a run was under way")
         sys.exit(2)
     except _USAGE_ERROR as fault:
         sys.exit(_misused(fault))

@@ -48,7 +48,7 @@ def read_size_px(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     with _Opened(data, max_pixels) as picture:
         width_px, height_px = picture.size
         swapped = _orientation(picture, data) >= 5
-        _check_complete(data, picture.format)
+        _check_complete(data, picture.format, max_pixels)
     return (height_px, width_px) if swapped else (width_px, height_px)
 
 
@@ -120,7 +120,7 @@ def _orientation(picture: Picture, data: bytes) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _check_complete(data: bytes, picture_format: str | None) -> None:
+def _check_complete(data: bytes, picture_format: str | None, max_pixels: int) -> None:
     """Raise ImageError where the end of the file is missing, without decoding pixels."""
     match picture_format:
         case "JPEG" | "MPO":
@@ -132,7 +132,7 @@ def _check_complete(data: bytes, picture_format: str | None) -> None:
         case "WEBP":
             complete = len(data) >= int.from_bytes(data[4:8], "little") + 8
         case _:
-            decode(data)  # rare and small in practice: no cheaper check is worth its code
+            decode(data, max_pixels)  # rare and small in practice: no cheaper check is worth its code
             complete = True
     if not complete:
         raise ImageError("cut short: the end of the file is missing")

@@ -29,7 +29,7 @@ class SentenceEmbedder:
         """Raises ModelError where the model cannot be loaded."""
         name = bundled_minilm() if model is None else model
         try:
-            self._model = SentenceTransformer(name, device=device)
+            self._model = SentenceTransformer(name, device=device, model_kwargs={"use_safetensors": True})
         except (OSError, ValueError, ImportError) as error:
             raise ModelError(
                 f"cannot load the embedding model {name!r} ({str(error).splitlines()[0] if str(error) else error!r}); "

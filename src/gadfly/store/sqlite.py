@@ -81,7 +81,8 @@ class SqliteStore:
             if path.exists():
                 raise StoreError(f"{path}: there is a run already; resume it, or give a new folder")
             # Made beside its place and moved there whole: a killed creation leaves nothing that looks like a store.
-            unfinished.unlink(missing_ok=True)
+            for left in (unfinished, unfinished.with_name(unfinished.name + "-journal")):
+                left.unlink(missing_ok=True)
             with store_errors(path):
                 connection = sqlite3.connect(unfinished, isolation_level=None)
                 try:

@@ -16,7 +16,7 @@ from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
 from gadfly.testbed.vlm import Dimensions, build_model, build_processor
 
-BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED = 1, 101, 201, 2, 320
+BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED = 1, 101, 201, 2, 302
 # The questioner leaves the common school here: it knows what descriptions mean, and goes on to learn to ask instead.
 QUESTIONER_LEAVES_AT = 9_000
 
@@ -25,7 +25,7 @@ SEEING = Course(6_000, 2e-3, n_images=32)
 ANSWERING = Course(2_000, 4e-4)
 ASKING = Course(5_000, 1e-3)
 PRACTICE_ROUNDS = 5
-POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 150, 500
+POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 100, 500
 PRACTISED = "practised"  # the questioner before its last lessons, which are reinforcement learning
 
 
@@ -59,7 +59,7 @@ def build_pair(out: Path, report: Report) -> None:
         rounds=PRACTICE_ROUNDS,
         n_scenes=2_800,
         per_scene=6,
-        per_operation=600,
+        most_per_combination=150,
         learning_rate=5e-4,
         split="questioner",
         seed=PRACTICE_SEED,

@@ -12,8 +12,9 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Image, Message, Sampling
 from gadfly.testbed.album import SceneSource
 from gadfly.testbed.english import realise
+from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.oracle import normalise
-from gadfly.testbed.programs import OPERATIONS, Program, SceneIndex
+from gadfly.testbed.programs import OPERATIONS, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Level, generate
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.testbed import vocabulary
-from gadfly.testbed.programs import SceneIndex, bits
+from gadfly.testbed.execution import SceneIndex, bits
 from gadfly.testbed.scenes import GRID, Level, Scene, generate
 from gadfly.testbed.vocabulary import ASSISTANT, END, IMAGE, USER
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from gadfly.records import Completion, Judgement, Question, Verdict
 from gadfly.testbed.english import Ungrammatical, parse
-from gadfly.testbed.programs import MAX_DEPTH, NOT_GRAMMATICAL, Description, Program, SceneIndex, needed, run
+from gadfly.testbed.execution import SceneIndex, needed, run
+from gadfly.testbed.programs import MAX_DEPTH, NOT_GRAMMATICAL, Description, Program
 from gadfly.testbed.scenes import Scene
 
 _NUMBER_WORDS = {

@@ -1,8 +1,7 @@
 """Practice: a questioner asks, the oracle sorts, and it learns from its own valid questions. Rejection sampling.
 
 What it was taught from the sampler it follows loosely: more than half of what it first asks is invalid. Its own valid
-questions show it what it can do. Every operation gets the same share of them, and within it every combination of
-skills: left to itself it would soon ask only what can hardly be invalid ("is there …", "how many …").
+questions show it what it can do. Combinations that it asks often are thinned out, so that it stays broad.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from transformers import LlavaForConditionalGeneration
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.english import Ungrammatical, parse
+from gadfly.testbed.execution import SceneIndex, needed, run
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import MAX_DEPTH, SceneIndex, needed, run
+from gadfly.testbed.programs import MAX_DEPTH
 from gadfly.testbed.scenes import Scene, Thing, generate
 from gadfly.testbed.school import Course, Report, pixels, together
 from gadfly.testbed.teachers import asking_prompt
 
 _BATCH = 64
 _MAX_WORDS = 40
-_MOST_REPEATS = 3
 
 
 class OwnQuestions:
@@ -49,24 +48,21 @@ def practise(
     rounds: int,
     n_scenes: int,
     per_scene: int,
-    per_operation: int,
+    most_per_combination: int,
     learning_rate: float,
     split: str,
     seed: int,
     report: Report,
 ) -> None:
-    """`rounds` times: ask `per_scene` questions about each of `n_scenes` scenes, keep what is valid, and learn from
-    `per_operation` questions of each operation, those of a rare one repeated up to `_MOST_REPEATS` times."""
+    """`rounds` times: ask `per_scene` questions about each of `n_scenes` scenes, keep what is valid, learn from it."""
     for turn in range(rounds):
         scenes = list(itertools.islice(generate(split, seed + turn), n_scenes))
         kept, asked = _valid_questions(model, scenes, per_scene, seed + turn)
-        n_valid = sum(len(found) for by_combination in kept.values() for found in by_combination.values())
-        n_combinations = len({c for by_combination in kept.values() for c in by_combination})
-        report("practise", turn + 1, {"valid": n_valid / asked, "combinations": n_combinations})
+        report("practise", turn + 1, {"valid": sum(map(len, kept.values())) / asked, "combinations": len(kept)})
         rng = random.Random(seed + turn)
         by_scene: dict[tuple[Thing, ...], list[tuple[str, str]]] = defaultdict(list)
-        for _, by_combination in sorted(kept.items()):
-            for combination, (place, text) in _evenly(by_combination, per_operation, rng):
+        for combination, found in sorted(kept.items()):
+            for place, text in rng.sample(found, min(len(found), most_per_combination)):
                 by_scene[scenes[place].things].append((asking_prompt(combination, rng), text))
         # The same stream of scenes again, in the same order: each lesson is about scenes that were asked about.
         n_images = 7
@@ -74,26 +70,11 @@ def practise(
         together(model, OwnQuestions(by_scene), course, split, seed + turn, report)
 
 
-Found = Mapping[tuple[str, ...], list[tuple[int, str]]]  # combination → (place of the scene, question)
-
-
-def _evenly(found: Found, n: int, rng: random.Random) -> list[tuple[tuple[str, ...], tuple[int, str]]]:
-    """`n` questions, as many of each combination as of any other as far as there are; fewer where even with repeats
-    there are too few."""
-    ranked: list[tuple[float, float, tuple[str, ...], tuple[int, str]]] = []
-    for combination, questions in sorted(found.items()):
-        for rank, question in enumerate(rng.sample(questions, len(questions))):
-            ranked.append((rank, rng.random(), combination, question))
-    ranked.sort()
-    once = [(combination, question) for _, _, combination, question in ranked]
-    return (once * _MOST_REPEATS)[:n]
-
-
 def _valid_questions(
     model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scene: int, seed: int
-) -> tuple[Mapping[str, Found], int]:
-    """What was found for each operation, and how many questions were asked in all."""
-    kept: dict[str, dict[tuple[str, ...], list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
+) -> tuple[Mapping[tuple[str, ...], list[tuple[int, str]]], int]:
+    """Combination → (place of the scene, question), and how many were asked in all."""
+    kept: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
     asked = 0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -108,7 +89,7 @@ def _valid_questions(
                     continue
                 scene = SceneIndex(scenes[at])
                 if program.depth <= MAX_DEPTH and run(program, scene).invalid is None:
-                    kept[program.operation][needed(program, scene).combination].append((at, text))
+                    kept[needed(program, scene).combination].append((at, text))
     return kept, asked
 
 

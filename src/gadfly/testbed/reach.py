@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from gadfly.testbed.execution import SceneIndex, bits, run
 from gadfly.testbed.programs import (
     EXTREMES,
     MAX_DEPTH,
@@ -20,9 +21,6 @@ from gadfly.testbed.programs import (
     Description,
     InvalidReference,
     Program,
-    SceneIndex,
-    bits,
-    run,
 )
 from gadfly.testbed.sampler import every_step_needed
 from gadfly.testbed.scenes import COLOURS, SIZES

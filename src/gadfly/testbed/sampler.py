@@ -10,19 +10,16 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from gadfly.testbed.execution import Answer, SceneIndex, bits, run
 from gadfly.testbed.programs import (
     EXTREMES,
     MAX_DEPTH,
     OPERATIONS,
     RELATIONS,
     SET_OPERATIONS,
-    Answer,
     Description,
     InvalidReference,
     Program,
-    SceneIndex,
-    bits,
-    run,
 )
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 

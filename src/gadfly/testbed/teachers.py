@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
+from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import Program, SceneIndex
+from gadfly.testbed.programs import Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from gadfly.records import Completion, Image
 from gadfly.testbed.english import realise
-from gadfly.testbed.programs import MAX_DEPTH, SceneIndex
+from gadfly.testbed.execution import SceneIndex
+from gadfly.testbed.programs import MAX_DEPTH
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Scene
 

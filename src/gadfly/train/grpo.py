@@ -15,8 +15,9 @@ group with one number or none has no advantage at all. All of this holds for a s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -27,11 +28,11 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from gadfly.config import TrainConfig
-from gadfly.errors import ConfigError, ImageError, ModelError
+from gadfly.errors import ConfigError, ImageError, ModelError, StoreError
 from gadfly.images.order import image_order
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
-from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint
+from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, remove_torn_checkpoints
 from gadfly.train.data import IMAGE_INDEX, chat_messages, prompt_dataset
 from gadfly.train.questioner import (
     autocast_bf16,
@@ -41,6 +42,7 @@ from gadfly.train.questioner import (
     lora_config,
     one_process_one_device,
     save_questioner,
+    saving,
 )
 from gadfly.train.quiet import quiet_trl
 from gadfly.train.recorder import OnStep, StepRecorder
@@ -78,7 +80,7 @@ def train_grpo(
     step, and the exception goes on.
 
     Raises ImageError without images, ModelError for a questioner that cannot be trained, ConfigError for settings
-    that this machine cannot follow.
+    that this machine cannot follow, StoreError where the disk does not take a checkpoint.
     """
     if not images:
         raise ImageError("no images to train on; give at least one")
@@ -111,6 +113,7 @@ def train_grpo(
         trainer.remove_callback(PrinterCallback)
         check_sight(trainee, trainer.model, chat_messages(prompt_chat(images[0])), open_image(images[0]))
         checkpoint = latest_checkpoint(run_dir) if resume else None
+        remove_torn_checkpoints(run_dir)
         with _saved_if_broken_off(trainer, recorder, settings, run_dir):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trained = run_dir / "questioner"
@@ -119,7 +122,7 @@ def train_grpo(
 
 
 class ResumableGRPOTrainer(GRPOTrainer):
-    """trl's trainer, save that it takes up the weights it saved.
+    """trl's trainer, save that it takes up the weights it saved, and says in one line where it cannot save them.
 
     Some architectures, LLaVA among them, are saved under other parameter names than they have in memory. transformers'
     Trainer reads the names as they stand in the file, finds none, warns, and trains on from the weights that the run
@@ -129,7 +132,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         model = self.model if model is None else model
         if isinstance(model, PeftModel):
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            with _reading(resume_from_checkpoint):
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         saved, report = type(model).from_pretrained(resume_from_checkpoint, dtype=model.dtype, output_loading_info=True)
         if report["missing_keys"] or report["mismatched_keys"]:
@@ -138,6 +142,30 @@ class ResumableGRPOTrainer(GRPOTrainer):
                 f"{sorted(report['missing_keys'])[:3]} …; train from the start, or from an older checkpoint"
             )
         model.load_state_dict(saved.state_dict())
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with _reading(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[no-untyped-call]
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with _reading(checkpoint):
+            super()._load_rng_state(checkpoint)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with saving(f"checkpoint-{self.state.global_step}"):
+            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _reading(checkpoint: str | None) -> Iterator[None]:
+    """Raise ModelError for a checkpoint that holds more than numbers: torch's reader refuses to run what it finds."""
+    try:
+        yield
+    except UnpicklingError as error:
+        raise ModelError(  # torch's own words are left out: they advise to read it without care
+            f"the checkpoint {checkpoint!r} was not written by a training: it holds more than numbers; delete it, "
+            "and the run goes on from the one before"
+        ) from error
 
 
 def _arguments(settings: TrainConfig, sampling: Sampling, seed: int, run_dir: Path) -> GRPOConfig:
@@ -218,7 +246,7 @@ def _reward_function(
 
 @contextmanager
 def _saved_if_broken_off(
-    trainer: GRPOTrainer, recorder: StepRecorder, settings: TrainConfig, run_dir: Path
+    trainer: ResumableGRPOTrainer, recorder: StepRecorder, settings: TrainConfig, run_dir: Path
 ) -> Iterator[None]:
     """Save a checkpoint of the last whole step when training ends by an exception, and let the exception go on.
 
@@ -237,6 +265,7 @@ def _saved_if_broken_off(
             and (already is None or already.name != f"checkpoint-{updates}")
         ):
             recorder.rewind_randomness()
-            # There is no public way to save all that a resume needs.
-            trainer._save_checkpoint(trainer.model, trial=None)  # type: ignore[no-untyped-call]
+            with suppress(StoreError):  # what broke the training off is what must be heard
+                # There is no public way to save all that a resume needs.
+                trainer._save_checkpoint(trainer.model, trial=None)
         raise

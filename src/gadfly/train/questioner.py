@@ -6,6 +6,8 @@ Knows transformers and peft; nothing of rewards or of trl.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,10 +15,11 @@ from typing import Any, final
 import torch
 from peft import LoraConfig, PeftModel
 from PIL.Image import Image as Picture
+from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
 
 from gadfly.config import TrainConfig
-from gadfly.errors import ConfigError, ModelError
+from gadfly.errors import ConfigError, ModelError, StoreError
 from gadfly.models.checkpoint import PLAIN_PROMPTS
 
 
@@ -31,14 +34,18 @@ class Trainee:
 
 
 def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
-    """Load a vision-language checkpoint and its processor for training.
+    """Load a vision-language checkpoint and its processor for training. Weights come from safetensors only, and code
+    that comes with the checkpoint does not run.
 
     Raises ModelError for a checkpoint that is missing, sees no images, has no chat template, or cannot pad left.
     """
     dtype = torch.bfloat16 if settings.lora_rank and autocast_bf16(settings) else torch.float32
     try:
-        processor = AutoProcessor.from_pretrained(str(path), padding_side="left")
-        model = AutoModelForImageTextToText.from_pretrained(str(path), dtype=dtype)
+        # Without a word on trust_remote_code, transformers would ask on the terminal, and wait.
+        processor = AutoProcessor.from_pretrained(str(path), padding_side="left", trust_remote_code=False)
+        model = AutoModelForImageTextToText.from_pretrained(
+            str(path), dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
@@ -193,13 +200,30 @@ def one_process_one_device(world_size: int) -> None:
 def save_questioner(model: Any, processor: Any, path: Path) -> None:
     """Save a trained questioner whole: adapters merged in, processor beside it. It loads like any other checkpoint.
 
-    `path` is there whole or not at all; what was there before is replaced.
+    `path` is there whole or not at all; what was there before is replaced. Raises StoreError where the disk does not
+    take it.
     """
     whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
     partial = path.with_name(path.name + ".partial")
-    for folder in (partial, path):
-        if folder.exists():
-            shutil.rmtree(folder)
-    whole.save_pretrained(partial)
-    processor.save_pretrained(partial)
-    partial.rename(path)
+    with saving("the questioner"):
+        for folder in (partial, path):
+            if folder.exists():
+                shutil.rmtree(folder)
+        whole.config.use_cache = True  # switched off by the trainer, and needed by whoever asks with it
+        whole.save_pretrained(partial)
+        processor.save_pretrained(partial)
+        partial.rename(path)
+
+
+@contextmanager
+def saving(what: str) -> Iterator[None]:
+    """Raise StoreError where weights cannot be written. A full disk is an OSError, a SafetensorError or a RuntimeError,
+    according to which library meets it."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(
+            f"cannot save {what} ({reason}); free some space, then resume the run, which goes on from the checkpoint "
+            "before"
+        ) from error

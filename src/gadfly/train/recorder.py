@@ -61,6 +61,7 @@ class StepRecorder(TrainerCallback):
         self._updating = False
         self._before_step: RandomState | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
+        _drop_torn_line(path)
 
     def probing_begins(self) -> None:
         self._seconds["seconds_generate"] += self._lap()
@@ -123,3 +124,11 @@ class StepRecorder(TrainerCallback):
         now = perf_counter()
         elapsed, self._last = now - self._last, now
         return elapsed
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut the file back to its last whole line: a full disk leaves half a line, which the next would be glued to."""
+    if path.exists():
+        with path.open("r+b") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)

@@ -45,7 +45,7 @@ def train_sft(
     """Fine-tune the questioner to write each pair's question for its image; returns `save_to`, where it then is.
 
     The prompt is the one that RL and sweeps use, and the loss is on the question and its end only. `on_step` gets
-    (updates done, updates in all, metrics); train/sft_metrics.jsonl gets a line for each.
+    (updates done, updates in all, metrics); train/sft_metrics.jsonl is begun anew and gets a line for each.
 
     Raises ConfigError without pairs, ModelError for a questioner that cannot be trained.
     """
@@ -110,6 +110,7 @@ class _SftRecorder(TrainerCallback):
         self._path = path
         self._on_step = on_step
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
 
     def on_log(
         self,
