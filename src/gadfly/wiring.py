@@ -164,8 +164,8 @@ class Wiring:
         account = self.ledger.account(role, price_of(config))
         if config.base_url is not None and checkpoint is None:
             return metered_endpoint(config, self.source.open, self.ledger, account, self._cache, scope)
-        key = (name, config.device, config.dtype, config.batch_size, config.trust_remote_code)
-        key += (config.device_map, config.quantization, config.attn_implementation, config.max_pixels)
+        placed = (config.device, config.device_map, config.dtype, config.quantization, config.attn_implementation)
+        key = (name, *placed, config.batch_size, config.max_pixels, config.trust_remote_code)
         if key not in self._models:
             self._models[key] = local_model(name, config, self.source.open)
         if role == "verifier":  # it may share the target's model, which is then asked for more
