@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from cli_calls import Cli, probes_of
+from cli_calls import Cli, probes_of, small
 from gadfly.models import endpoint
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
+from gadfly.testbed.checkpoints import bundled
 from loopback_server import Act, Body, LoopbackServer, texts_of
 from served_checkpoint import ServedCheckpoint
 
@@ -45,10 +46,11 @@ def outcomes(run: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_served_target_gives_the_probes_of_one_in_process_and_the_cache_those_of_both(
-    cli: Cli, album: Path, checkpoint: Path, tmp_path: Path
+    cli: Cli, album: Path, tmp_path: Path
 ) -> None:
-    assert cli(*sweep(album, tmp_path, "--target", checkpoint, "--name", "local")).status == 0
-    with LoopbackServer(answer=ServedCheckpoint(checkpoint)) as server:
+    """The bundled target: random weights would say nothing to every question."""
+    assert cli(*sweep(album, tmp_path, "--target", bundled("target"), "--name", "local")).status == 0
+    with LoopbackServer(answer=ServedCheckpoint(bundled("target"))) as server:
         options = sweep(album, tmp_path, "--target", "tiny", "--target-url", server.url)
         first = cli(*options, "--name", "served", "--json")
         assert first.status == 0, first.err
@@ -161,6 +163,22 @@ def test_a_server_that_goes_away_ends_the_run_and_a_resume_finds_it_at_another_a
     after = probes_of(tmp_path / "run")
     assert [repr(p) for p in after[:8]] == [repr(p) for p in before]
     assert len(after) == 24 and all(p.verdict is not Verdict.UNDECIDED for p in after)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # of peft and trl
+def test_a_limit_ends_a_training_and_a_higher_one_goes_on(
+    cli: Cli, album: Path, checkpoint: Path, tmp_path: Path, server: LoopbackServer
+) -> None:
+    options = small(album, checkpoint, tmp_path, "--verifier", "oracle", "--target", "m", "--target-url", server.url)
+    said = cli("run", *options, "--max-calls", 0, "--json")
+    assert said.status == 0, said.err
+    report = json.loads(said.out)
+    assert report["ended_by_limit"].endswith("0 allowed") and report["questioner"] is None
+    assert server.bodies == [] and probes_of(tmp_path / "run") == []
+    done = json.loads(cli("run", *options, "--max-calls", 100, "--resume", "--json").out)
+    assert done["ended_by_limit"] is None and done["questioner"] is not None
+    assert len(probes_of(tmp_path / "run")) == 2 * 2 * 4
+    assert done["usage"]["target"]["calls"] == len(server.bodies) > 0
 
 
 # ----------------------------------------------------------------------------------------------- dry runs and the key

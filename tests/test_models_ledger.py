@@ -132,19 +132,19 @@ def test_time_ends_a_run() -> None:
 
 def test_earlier_sittings_count_against_the_limits() -> None:
     now_s = [100.0]
-    ledger = Ledger(Limits(max_calls=20, max_cost=2.0, max_seconds=60), clock=lambda: now_s[0])
+    ledger = Ledger(Limits(max_calls=30, max_cost=4.5, max_seconds=60), clock=lambda: now_s[0])
     target = ledger.account("target", Price(per_call=0.25))
     target.add_calls(9, errors=0, seconds=1.0)
     # 4 calls, 2 of them on an account with a price: 2 × 0.25 = 0.5 spent.
     earlier = [("target", Usage(1)), ("questioner", Usage(2)), ("target", Usage(1))]
     ledger.begin(earlier, 50.0)
     assert target.usage == Usage(cost=0.0)  # a sitting of its own
-    ledger.check(target, 16)  # 4 + 16 = 20 calls, 0.5 spent, 50 s
-    with pytest.raises(BudgetSpent, match="4 calls made, 17 more wanted, 20 allowed"):
-        ledger.check(target, 17)
-    target.add_calls(3, errors=0, seconds=1.0)
-    with pytest.raises(BudgetSpent, match=r"1.25 spent, 4 more calls would cost about 1, 2 allowed"):
-        ledger.check(target, 4)  # 0.5 + 3 × 0.25 spent; 4 × 0.25 more
+    ledger.check(target, 16)  # 0.5 spent and 16 × 0.25 more; 50 s
+    with pytest.raises(BudgetSpent, match="4 calls made, 27 more wanted, 30 allowed"):
+        ledger.check(target, 27)
+    target.add_calls(12, errors=0, seconds=1.0)
+    with pytest.raises(BudgetSpent, match=r"3.5 spent, 5 more calls would cost about 1.2, 4.5 allowed"):
+        ledger.check(target, 5)  # 0.5 + 12 × 0.25 spent, 5 × 0.25 more; in calls it would be 4 + 12 + 5, of 30
     now_s[0] = 110.0
     with pytest.raises(BudgetSpent, match="60 s have passed, 60 allowed"):
         ledger.check(target, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import random
 import socket
@@ -18,6 +19,7 @@ from PIL import Image as pil
 from PIL.Image import Image as Picture
 
 from checkpoints import build_llava
+from cli_calls import Cli, probes_of
 from gadfly.models.endpoint import EndpointModel, Patience
 from gadfly.models.local import LocalModel
 from gadfly.models.wire import Request, Tokens
@@ -105,6 +107,21 @@ def test_a_faulty_road_to_it_changes_no_answer(checkpoint: Path, url: str) -> No
             for got, expected in zip(model.complete(chats(), GREEDY), local, strict=True):
                 assert got == expected or (got.error or "").startswith("endpoint_")
     assert proxy.acts[Act.ANSWER] < proxy.acts.total()
+
+
+def test_a_whole_sweep_against_it_equals_one_in_this_process(
+    cli: Cli, album: Path, checkpoint: Path, url: str, tmp_path: Path
+) -> None:
+    options = ["--images", album, "--target", checkpoint, "--questioner", "uniform", "--verifier", "oracle", "--n", 12]
+    options += ["--out", tmp_path, "--set", "reward.embedder=hash", "--set", "target.max_new_tokens=8"]
+    served = cli("sweep", *options, "--name", "served", "--target-url", url, "--json")
+    assert served.status == 0, served.err
+    assert cli("sweep", *options, "--name", "local").status == 0
+    here, there = ([(p.key, p.turns, p.judgement) for p in probes_of(tmp_path / name)] for name in ("local", "served"))
+    assert here == there
+    assert len({turns[0].answer.text for _, turns, _ in here}) > 3
+    usage = json.loads(served.out)["usage"]["target"]
+    assert usage["uncounted"] == 0 and usage["prompt_tokens"] > 16 * usage["calls"]
 
 
 def test_a_wrong_name_says_so(url: str) -> None:

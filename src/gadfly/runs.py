@@ -56,10 +56,11 @@ def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
         raise StoreError(f"{folder} holds no run to resume; leave --resume out to start it")
     if exists:
         store = SqliteStore.open(folder)
-        differences = list(_differences(_as_stored(from_dict(store.run.config)), _as_stored(config)))
-        if differences:
+        try:
+            _check_same(store, config, folder)
+        except ConfigError:
             store.close()
-            raise ConfigError(f"{folder} was begun under another configuration: {'; '.join(differences)}")
+            raise
     else:
         _check_unused(folder)
         store = SqliteStore.create(folder, config.name, _as_stored(config), versions(), config.seed)
@@ -270,6 +271,14 @@ def _as_stored(config: Config) -> dict[str, Any]:
     """The configuration as JSON gives it back: lists for tuples."""
     stored: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
     return stored
+
+
+def _check_same(store: SqliteStore, config: Config, folder: Path) -> None:
+    """Raise ConfigError where a run was begun under another configuration. What is new since it was begun has its
+    default there."""
+    differences = list(_differences(_as_stored(from_dict(store.run.config)), _as_stored(config)))
+    if differences:
+        raise ConfigError(f"{folder} was begun under another configuration: {'; '.join(differences)}")
 
 
 _BESIDES_RESULTS = (

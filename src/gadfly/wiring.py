@@ -183,15 +183,20 @@ class Wiring:
         return CompletionCache(path, config.max_bytes)
 
 
-def trainee_of(config: Config) -> str:
-    """The folder or hub id of the questioner to train. Raises ConfigError where there is none."""
-    if config.questioner.method == "uniform":
-        raise ConfigError("the uniform sampler cannot be trained; use it with `gadfly sweep`, or name a model")
+def refuse_served_trainee(config: Config) -> None:
+    """Raises ConfigError where the questioner is served: that can be known before anything is read."""
     if config.questioner.base_url is not None:
         raise ConfigError(
             "a served questioner cannot be trained: its weights are the server's; name a checkpoint for this process, "
             "or use `gadfly sweep`, which asks without training"
         )
+
+
+def trainee_of(config: Config) -> str:
+    """The folder or hub id of the questioner to train. Raises ConfigError where there is none."""
+    if config.questioner.method == "uniform":
+        raise ConfigError("the uniform sampler cannot be trained; use it with `gadfly sweep`, or name a model")
+    refuse_served_trainee(config)
     return Wiring.named("questioner", config.questioner.model)
 
 

@@ -73,9 +73,9 @@ def run(
     """Train a questioner to find what the target gets wrong, and say what it found."""
     more = {"train.steps": steps, **served_and_limited(target_url, None, verifier_url, max_calls, max_cost, max_time)}
     config = configure(config_file, images, target, questioner, verifier, name, out, seed, focus, settings, more)
-    from gadfly.wiring import trainee_of
+    from gadfly.wiring import refuse_served_trainee
 
-    trainee_of(config)  # before anything is read or loaded
+    refuse_served_trainee(config)  # before anything is read or loaded
     if dry_run:
         from gadfly.cli.plan import say_plan
 
