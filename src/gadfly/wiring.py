@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,19 +60,28 @@ class Wiring:
 
     @functools.cached_property
     def verifier(self) -> Verifier:
-        config = self.config.verifier
+        judges = [judge for config in self.config.verifier.judges for judge in self.judges(config)]
+        if len(judges) == 1:
+            return judges[0]
+        from gadfly.roles.verifier_panel import PanelVerifier
+
+        return PanelVerifier(judges)
+
+    def judges(self, config: VerifierConfig) -> list[Verifier]:
+        """One judge for each vote, each with a seed of its own."""
         match config.kind:
             case "oracle":
                 from gadfly.testbed.album import read_scenes
                 from gadfly.testbed.oracle import OracleVerifier
 
-                return OracleVerifier(read_scenes(Path(self.config.images.path)))
+                return [OracleVerifier(read_scenes(Path(self.config.images.path)))]
             case "reference":
-                return self._reference_verifier(config)
+                return [self._reference_verifier(config)]
             case "model":
                 from gadfly.roles.verifier_model import ModelVerifier
 
-                return ModelVerifier(self._model("verifier", config), sampling=sampling(config))
+                model, how = self._model("verifier", config), sampling(config)
+                return [ModelVerifier(model, sampling=replace(how, seed=vote)) for vote in range(config.votes)]
 
     def _reference_verifier(self, config: VerifierConfig) -> Verifier:
         from gadfly.images.annotations import read_annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gadfly.cli.output import as_plain, print_json, progress, say, table
-from gadfly.config import Config, ModelConfig
+from gadfly.config import Config, ModelConfig, VerifierConfig
 from gadfly.wiring import Wiring
 
 JUDGE_CALLS = 6  # validity, the judge's own answer, agreement; each asked again once where it cannot be read
@@ -25,8 +25,10 @@ def say_plan(config: Config, phase: str, as_json: bool) -> None:
     pairs = len(wiring.sft_pairs()) if phase == "train" else 0
     calls = {"questioner": n}
     if not by_sft_alone:
-        roles |= {"target": wiring.named("target", config.target.model), "verifier": _verifier(wiring)}
-        calls |= {"target": n, "verifier": JUDGE_CALLS * n if config.verifier.kind == "model" else 0}
+        roles["target"], calls["target"] = wiring.named("target", config.target.model), n
+        for role, judge in _judges(config).items():
+            roles[role] = _judge(wiring, judge)
+            calls[role] = JUDGE_CALLS * judge.votes * n if judge.kind == "model" else 0
     hub = {role: model for role, model in roles.items() if _on_hub(config, role, model)}
     plan = {
         "images": len(source),
@@ -62,14 +64,19 @@ def _questioner(wiring: Wiring, phase: str) -> str:
     return wiring.named("questioner", wiring.config.questioner.model)
 
 
-def _verifier(wiring: Wiring) -> str:
-    config = wiring.config.verifier
+def _judges(config: Config) -> dict[str, VerifierConfig]:
+    """The verifier, and the others of its panel."""
+    return {f"verifier {i}" if i > 1 else "verifier": judge for i, judge in enumerate(config.verifier.judges, start=1)}
+
+
+def _judge(wiring: Wiring, config: VerifierConfig) -> str:
     if config.kind == "model":
         return wiring.named("verifier", config.model)
-    _ = wiring.verifier  # reads the scenes or the pairs
+    wiring.judges(config)  # reads the scenes or the pairs
     return config.kind if config.pairs is None else f"{config.kind} {config.pairs}"
 
 
 def _on_hub(config: Config, role: str, model: str) -> bool:
-    settings: ModelConfig = getattr(config, role)
+    judge = _judges(config).get(role)
+    settings: ModelConfig = judge if judge is not None else getattr(config, role)
     return model == settings.model and not Path(model).expanduser().is_dir()

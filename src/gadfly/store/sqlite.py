@@ -19,9 +19,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from gadfly.errors import StoreError
-from gadfly.records import PastQuestion, Probe, Verdict
+from gadfly.records import PastQuestion, Probe, ProbeKey, Verdict
 from gadfly.store.codec import ProbeRows, encode_json, encode_probes
 from gadfly.store.faults import store_errors
+from gadfly.store.labels import (
+    Label,
+    Replay,
+    delete_label,
+    read_labels,
+    read_replays,
+    write_label,
+    write_replay,
+)
 from gadfly.store.lock import WriterLock
 from gadfly.store.queries import (
     Attempt,
@@ -209,7 +218,45 @@ class SqliteStore:
                     "begin a new attempt to do a step anew"
                 ) from error
 
+    def label(self, labeller: str, key: ProbeKey, verdict: Verdict, *, drawn: bool) -> None:
+        """Keep what a labeller says of a probe, in place of what the same labeller said before. `drawn`: the probe was
+        drawn at random, not picked. Raises StoreError for a probe that is not there, or for a labeller without name."""
+        if not labeller.strip():
+            raise StoreError(f"{self._path}: a label needs the name of who gave it; name the labeller")
+        with self._transaction() as connection:
+            if write_label(connection, labeller, key, verdict, drawn) == 0:
+                raise StoreError(f"{self._path}: no probe {key.phase} {key.step}.{key.index} to label; list them anew")
+
+    def unlabel(self, labeller: str, key: ProbeKey) -> None:
+        """Take a label back, if there is one."""
+        with self._transaction() as connection:
+            delete_label(connection, labeller, key)
+
+    def begin_replay(self, phase: str, kind: str, source: str, verifier: Mapping[str, Any]) -> None:
+        """Say that `phase` judges the questions of `source` again, before its first attempt; to say the same again is
+        to go on with it. Raises StoreError where the phase is there already and is anything else."""
+        replay = Replay(phase, kind, source, json.loads(encode_json(verifier)))
+        there = next((one for one in self.replays() if one.phase == phase), None)
+        if there == replay:
+            return
+        if there is not None or self.attempts(phase):
+            raise StoreError(
+                f"{self._path}: there is a phase {phase!r} already, of another verifier or source; give another name"
+            )
+        with self._transaction() as connection:
+            write_replay(connection, phase, kind, source, verifier)
+
     # Reading
+
+    def labels(self, labeller: str | None = None) -> list[Label]:
+        """All labels, or those of one labeller, in the order in which they were given."""
+        with store_errors(self._path):
+            return read_labels(self._connection, labeller)
+
+    def replays(self) -> list[Replay]:
+        """The phases that judge the questions of others again, in the order in which they were begun."""
+        with store_errors(self._path):
+            return read_replays(self._connection)
 
     @property
     def run(self) -> Run:
