@@ -92,6 +92,17 @@ class Wiring:
             (a.image.id, a.question, a.answers) for a in read_annotations(config.pairs, self.source.find)
         )
 
+    @property
+    def null_target(self) -> Target:
+        """The verifier in the target's place, asked as the target is: what the verifier calls WRONG of its own answers
+        is its own error. Of a panel the first judge answers."""
+        from gadfly.roles.target import ExpectedTarget, ModelTarget
+
+        judge, how = self.config.verifier, self.config.target
+        if judge.kind != "model":
+            return ExpectedTarget(self.judges(judge)[0])
+        return ModelTarget(self._model("verifier", judge), load_prompt(how.prompt or "target"), sampling(how))
+
     def questioner(self, checkpoint: str | Path | None = None) -> Questioner:
         """Asks with the configured questioner, or with another checkpoint in its place."""
         config = self.config.questioner
@@ -213,7 +224,9 @@ def _wrong_questions(run: Path, images: Mapping[str, Image]) -> list[tuple[Image
     from gadfly.store.sqlite import SqliteStore
 
     with SqliteStore.open(run, read_only=True) as store:
-        wrong = {(p.images[0].id, p.question) for p in store.probes(verdict=Verdict.WRONG)}
+        again = {replay.phase for replay in store.replays()}  # what other judges said, or of other answers
+        asked = {attempt.phase for attempt in store.attempts()} - again
+        wrong = {(p.images[0].id, p.question) for phase in asked for p in store.probes(phase, verdict=Verdict.WRONG)}
     pairs = [(images[image], question) for image, question in sorted(wrong) if image in images]
     if not pairs:
         raise ConfigError(f"{run} has no WRONG probe about any of these images; nothing to fine-tune on")

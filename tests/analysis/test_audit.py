@@ -192,7 +192,7 @@ def test_the_agreement_of_two_labellers() -> None:
     ann = {1: RIGHT, 2: RIGHT, 3: WRONG, 4: WRONG, 5: INVALID}
     bob = {1: RIGHT, 2: RIGHT, 3: RIGHT, 4: WRONG, 6: INVALID}
     found = agreement(ann, bob)
-    assert (found.n, found.kappa) == (4, pytest.approx(0.5))
+    assert found.n == 4 and found.kappa == pytest.approx(0.5)
     assert found.counts_4_4 == ((2, 0, 0, 0), (1, 1, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0))
     assert agreement({1: RIGHT}, {1: RIGHT}).kappa is None
     assert agreement({1: RIGHT}, {2: RIGHT}) == agreement({}, {})

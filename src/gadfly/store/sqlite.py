@@ -364,7 +364,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool) -> Non
     migrations = shipped_migrations()
     check_is_ours(connection, path, newest=len(migrations))
     if read_only:
-        if schema_version(connection) < len(migrations):
+        if schema_version(connection) < len(migrations):  # `open` could not bring it up to date
             raise StoreError(
                 f"{path}: written by an older Gadfly; open it once for writing, which brings it up to date"
             )
