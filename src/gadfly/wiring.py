@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,19 +67,28 @@ class Wiring:
 
     @functools.cached_property
     def verifier(self) -> Verifier:
-        config = self.config.verifier
+        judges = [judge for config in self.config.verifier.judges for judge in self.judges(config)]
+        if len(judges) == 1:
+            return judges[0]
+        from gadfly.roles.verifier_panel import PanelVerifier
+
+        return PanelVerifier(judges)
+
+    def judges(self, config: VerifierConfig) -> list[Verifier]:
+        """One judge for each vote, each with a seed of its own."""
         match config.kind:
             case "oracle":
                 from gadfly.testbed.album import read_scenes
                 from gadfly.testbed.oracle import OracleVerifier
 
-                return OracleVerifier(read_scenes(Path(self.config.images.path)))
+                return [OracleVerifier(read_scenes(Path(self.config.images.path)))]
             case "reference":
-                return self._reference_verifier(config)
+                return [self._reference_verifier(config)]
             case "model":
                 from gadfly.roles.verifier_model import ModelVerifier
 
-                return ModelVerifier(self._model("verifier", config), sampling=sampling(config))
+                model, how = self._model("verifier", config), sampling(config)
+                return [ModelVerifier(model, sampling=replace(how, seed=vote)) for vote in range(config.votes)]
 
     def _reference_verifier(self, config: VerifierConfig) -> Verifier:
         from gadfly.images.annotations import read_annotations
@@ -88,6 +98,17 @@ class Wiring:
         return ReferenceVerifier(
             (a.image.id, a.question, a.answers) for a in read_annotations(config.pairs, self.source.find)
         )
+
+    @property
+    def null_target(self) -> Target:
+        """The verifier in the target's place, asked as the target is: what the verifier calls WRONG of its own answers
+        is its own error. Of a panel the first judge answers."""
+        from gadfly.roles.target import ExpectedTarget, ModelTarget
+
+        judge, how = self.config.verifier, self.config.target
+        if judge.kind != "model":
+            return ExpectedTarget(self.judges(judge)[0])
+        return ModelTarget(self._model("verifier", judge), load_prompt(how.prompt or "target"), sampling(how))
 
     def questioner(self, checkpoint: str | Path | None = None) -> Questioner:
         """Asks with the configured questioner, or with another checkpoint in its place."""
@@ -234,7 +255,9 @@ def _wrong_questions(run: Path, images: Mapping[str, Image]) -> list[tuple[Image
     from gadfly.store.sqlite import SqliteStore
 
     with SqliteStore.open(run, read_only=True) as store:
-        wrong = {(p.images[0].id, p.question) for p in store.probes(verdict=Verdict.WRONG)}
+        again = {replay.phase for replay in store.replays()}  # what other judges said, or of other answers
+        asked = {attempt.phase for attempt in store.attempts()} - again
+        wrong = {(p.images[0].id, p.question) for phase in asked for p in store.probes(phase, verdict=Verdict.WRONG)}
     pairs = [(images[image], question) for image, question in sorted(wrong) if image in images]
     if not pairs:
         raise ConfigError(f"{run} has no WRONG probe about any of these images; nothing to fine-tune on")
