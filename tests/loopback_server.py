@@ -19,7 +19,14 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 Body = dict[str, Any]
-HEADERS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests", 500: "Internal Server Error"}
+HEADERS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+}
 
 
 class Act(StrEnum):
@@ -28,6 +35,7 @@ class Act(StrEnum):
     ANSWER = "answer"
     THROTTLE = "throttle"
     FAIL = "fail"
+    BAD_REQUEST = "bad_request"
     HANG_UP = "hang_up"
     HANG_UP_IN_BODY = "hang_up_in_body"
     STALL = "stall"
@@ -187,6 +195,8 @@ class LoopbackServer:
                 status, whole = 429, _error("You exceeded your current quota", "insufficient_quota")
             case Act.FAIL:
                 status, whole = 500, _error("something broke\n\x1b[31min the server", None)
+            case Act.BAD_REQUEST:
+                status, whole = 400, _error("no such thing", None)
             case Act.WRONG_MODEL:
                 status, whole = 404, _error(f"The model '{body['model']}' does not exist", "model_not_found")
             case Act.WRONG_KEY:

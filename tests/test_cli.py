@@ -29,7 +29,8 @@ def test_help_is_quick_to_load_and_says_every_command() -> None:
     said = subprocess.run(
         [sys.executable, "-m", "gadfly.cli.main", "--help"], capture_output=True, text=True, check=True
     )
-    assert all(command in said.stdout for command in ("demo", "run", "sweep", "compare", "show", "testbed"))
+    commands = ("demo", "run", "sweep", "compare", "show", "audit", "rejudge", "testbed")
+    assert all(command in said.stdout for command in commands)
 
 
 def test_a_run_on_photographs_stores_probes_and_says_what_was_left_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,37 @@ def test_a_served_questioner_cannot_be_trained(cli: Cli, tmp_path: Path, server:
     assert said.status == 2  # and not for the images that are not there: nothing has been looked at yet
     assert said.err.startswith("gadfly: a served questioner cannot be trained") and len(said.err.splitlines()) == 1
     assert server.bodies == [] and list(tmp_path.iterdir()) == []
+
+
+def test_each_judge_of_a_panel_has_an_account_at_its_own_price(cli: Cli, photos: Path, tmp_path: Path) -> None:
+    with LoopbackServer(answer=lambda body: "What colour is the cat?\nVERDICT: INVALID") as server:
+        (tmp_path / "panel.toml").write_text(
+            f"""
+            [target]
+            model = "m"
+            base_url = "{server.url}"
+            [questioner]
+            model = "asker"
+            base_url = "{server.url}"
+            [verifier]
+            model = "first"
+            base_url = "{server.url}"
+            price_call = 1
+            [[verifier.panel]]
+            model = "second"
+            base_url = "{server.url}"
+            price_call = 0.5
+            """
+        )
+        options = ["--images", photos, "--out", tmp_path, "--n", 4, "--set", "reward.embedder=hash"]
+        dear = cli("sweep", tmp_path / "panel.toml", *options, "--max-cost", 9)
+        assert dear.status == 2 and "limits.max_cost needs the prices of questioner" in dear.err
+        said = cli("sweep", tmp_path / "panel.toml", *options, "--json")
+    assert said.status == 0, said.err
+    usage = json.loads(said.out)["usage"]
+    asked = Counter(body["model"] for body in server.bodies)
+    assert usage["verifier"]["cost"] == asked["first"] * 1.0
+    assert usage["verifier 2"]["cost"] == asked["second"] * 0.5 > 0
 
 
 # ------------------------------------------------------------------------------------------------------------ limits

@@ -12,7 +12,7 @@ from gadfly.errors import StoreError
 from gadfly.models.cached import ROW_OVERHEAD_BYTES, Cached, CompletionCache, chat_key
 from gadfly.models.conformance import check_chat_model
 from gadfly.models.scripted import ScriptedModel, chat_text
-from gadfly.records import Chat, Completion, Image, Message, Sampling
+from gadfly.records import Chat, Completion, Image, Message, Sampling, Schema
 
 GREEDY = Sampling()
 
@@ -66,6 +66,8 @@ def test_what_a_key_depends_on() -> None:
         chat_key("m", "", chat("b"), GREEDY),
         chat_key("m", "", chat("a", image="1"), GREEDY),
         chat_key("m", "", chat("a"), Sampling(max_new_tokens=5)),
+        chat_key("m", "", chat("a"), Sampling(schema=Schema("s", {"type": "object"}))),
+        chat_key("m", "", chat("a"), Sampling(schema=Schema("s", {"type": "string"}))),
         chat_key("m", "", (Message("system", chat("a")[0].parts),), GREEDY),
         chat_key("m", "", (Message("user", ("0" * 64, "a")),), GREEDY),  # a text that reads like the image's hash
         chat_key("m", "", (Message("user", chat("a")[0].parts[::-1]),), GREEDY),

@@ -26,8 +26,8 @@ from gadfly.models.cached import Cached, CompletionCache
 from gadfly.models.conformance import check_chat_model
 from gadfly.models.data_urls import data_url
 from gadfly.models.endpoint import EndpointModel, Patience
-from gadfly.models.wire import Fault, Reply, Request, Schema, Tokens, read_body, retry_after_s
-from gadfly.records import Chat, Completion, Image, Message, Sampling
+from gadfly.models.wire import Fault, Reply, Request, Tokens, read_body, retry_after_s
+from gadfly.records import Chat, Completion, Image, Message, Sampling, Schema
 from loopback_server import Act, Body, LoopbackServer, texts_of
 
 KEY = "sk-a-key-that-nobody-may-see-3141592653"
@@ -114,13 +114,32 @@ def test_structured_output_where_it_is_asked_for() -> None:
         "additionalProperties": False,
     }
     with LoopbackServer() as server:
-        plain = endpoint(server.url)
-        judge = plain.with_schema(Schema("verdict", schema))
-        (answer,) = judge.complete([chat("judge")], GREEDY)
-        (other,) = plain.complete([chat("judge")], GREEDY)
+        model = endpoint(server.url)
+        (answer,) = model.complete([chat("judge")], Sampling(schema=Schema("verdict", schema)))
+        (other,) = model.complete([chat("judge")], GREEDY)
     assert answer.text is not None and json.loads(answer.text) == {"valid": True, "verdict": "RIGHT"}
     assert other.text == "answer to be shortjudge"
-    assert judge.fingerprint != plain.fingerprint
+
+
+def test_a_server_that_takes_no_schema_is_asked_without_and_not_troubled_again() -> None:
+    refuses = lambda n, body: Act.BAD_REQUEST if "response_format" in body else Act.ANSWER  # noqa: E731
+    wish = Sampling(schema=Schema("s", {"type": "object"}))
+    with LoopbackServer(refuses) as server:
+        model = endpoint(server.url, max_concurrency=1)
+        assert model.complete([chat("x"), chat("y")], wish) == [
+            Completion("answer to be shortx"),
+            Completion("answer to be shorty"),
+        ]
+    assert ["response_format" in body for body in server.bodies] == [True, False, False]
+
+
+def test_a_bad_request_is_not_laid_to_the_schema() -> None:
+    with LoopbackServer(always(Act.BAD_REQUEST)) as server:
+        model = endpoint(server.url)
+        for _ in range(2):
+            (one,) = model.complete([chat("x")], Sampling(schema=Schema("s", {"type": "object"})))
+            assert one.error == "endpoint_http_400: no such thing"
+    assert ["response_format" in body for body in server.bodies] == [True, False] * 2
 
 
 def test_it_runs_where_a_loop_runs_already() -> None:

@@ -12,7 +12,7 @@ from gadfly.errors import ConfigError
 from gadfly.roles.matching import agree, normalise
 from gadfly.roles.prompts import CLOSING, MAX_QUOTED_CHARS, OPENING, fill, load_prompt, quote
 from gadfly.roles.questioner import MAX_QUESTION_CHARS, parse_question, questioner_prompt
-from gadfly.roles.verifier_model import CRITERIA, parse_agreement, parse_answer, parse_validity, parse_verdict
+from gadfly.roles.verifier_replies import CRITERIA, parse_agreement, parse_answer, parse_validity, parse_verdict
 
 
 def test_bundled_prompts_load_and_own_files_too(tmp_path: Path) -> None:
@@ -252,7 +252,13 @@ def test_agreement_is_symmetric_and_reflexive(a: str, b: str) -> None:
         ("VERDICT: INVALID\nVERDICT: VALID", ""),
         ("VERDICT: VALID or VERDICT: INVALID", None),
         ("VERDICT: VALID because it is", None),
-        ('{"verdict": "VALID"}', None),
+        ('{"verdict": "VALID"}', ""),
+        ('{"related": "yes", "objective": "no", "single": "no", "verdict": "INVALID"}', "not_objective: single"),
+        ('```json\n{"verdict": "INVALID"}\n```', "invalid"),
+        ('{"verdict": "PERHAPS"}', None),
+        ('{"verdict": "VALID", "verdict": "INVALID"}', None),  # which one is meant?
+        ('{"\\u0076erdict": "VALID"}', None),  # no judge writes so, but a quotation may
+        ('Sure: {"verdict": "VALID"}', None),
         ("The question is VALID", None),
         ("", None),
     ],

@@ -158,16 +158,32 @@ class TargetConfig(ModelConfig):
 @dataclass(frozen=True, slots=True)
 class VerifierConfig(ModelConfig):
     """Who judges. `oracle` knows the testbed's scenes; `reference` has question–answer pairs given with the images in
-    `pairs` (JSON lines); `model` is a VLM that judges by stepwise criteria."""
+    `pairs` (JSON lines); `model` is a VLM that judges by stepwise criteria. It may be asked for several `votes`, and be
+    joined by further judges in `panel`, tables like this one; all of them must agree."""
 
     kind: Literal["oracle", "reference", "model"] = "model"
     pairs: str | None = None
     max_new_tokens: int = 160  # five criteria and a verdict, with some words on each
+    votes: int = 1
+    panel: tuple[VerifierConfig, ...] = ()
 
     def __post_init__(self) -> None:
         ModelConfig.__post_init__(self)
         if self.kind == "reference" and not self.pairs:
             raise ConfigError("verifier.kind 'reference' needs verifier.pairs, a file of question–answer pairs")
+        at_least("verifier", self, votes=1)
+        if self.votes > 1 and (self.kind != "model" or self.temperature == 0):
+            raise ConfigError(
+                f"verifier.votes {self.votes} would all be the same: several votes need verifier.kind 'model' and a "
+                "verifier.temperature above 0"
+            )
+        if any(judge.panel for judge in self.panel):
+            raise ConfigError("verifier.panel holds single judges: a judge of the panel cannot have a panel of its own")
+
+    @property
+    def judges(self) -> tuple[VerifierConfig, ...]:
+        """This one, then those of the panel."""
+        return (dataclasses.replace(self, panel=()), *self.panel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,15 +366,12 @@ class Config:
         """A limit on cost holds only where every cost is known; what runs in this process may go without a price."""
         if self.limits.max_cost is None:
             return
-        models: dict[str, ModelConfig] = {
-            "questioner": self.questioner,
-            "target": self.target,
-            "verifier": self.verifier,
-        }
-        for role, model in models.items():
+        models: list[tuple[str, ModelConfig]] = [("questioner", self.questioner), ("target", self.target)]
+        models += [("verifier", judge) for judge in self.verifier.judges]
+        for role, model in models:
             if model.base_url is not None and not model.has_price:
                 raise ConfigError(f"limits.max_cost needs the prices of {role}; {role}.price_call = 0 where it is free")
-        if not any(model.has_price for model in models.values()):
+        if not any(model.has_price for _, model in models):
             raise ConfigError("limits.max_cost needs prices, such as target.price_completion, and none is given")
 
     def to_dict(self) -> dict[str, Any]:

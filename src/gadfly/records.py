@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Verdict(StrEnum):
@@ -55,13 +56,23 @@ Chat = tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Schema:
+    """A JSON schema that answers are to follow."""
+
+    name: str
+    schema: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a model is to complete a chat. temperature 0 is greedy decoding."""
+    """How a model is to complete a chat. temperature 0 is greedy decoding. `schema` is a wish: a backend that cannot
+    hold its answers to one leaves it out of account."""
 
     max_new_tokens: int = 32
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)

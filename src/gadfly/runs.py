@@ -158,6 +158,53 @@ def sweep(
         )
 
 
+def rejudge(
+    wiring: Wiring, store: SqliteStore, *, source: str, phase: str, on_progress: OnSweep | None = None
+) -> Counts:
+    """Judge the stored answers of the phase `source` with the configured verifier, without asking the target. The
+    judgements are a phase of their own, which is gone on with if it was broken off.
+
+    Raises StoreError where there is nothing to judge, or where `phase` is there already and is anything else.
+    """
+    return _replay(wiring, store, "rejudged", source, phase, on_progress)
+
+
+def null(wiring: Wiring, store: SqliteStore, *, source: str, phase: str, on_progress: OnSweep | None = None) -> Counts:
+    """Put the questions of the phase `source` to the verifier in the target's place, and have it judge its own answers:
+    the noise floor of WRONG. Kept and resumed as by `rejudge`."""
+    return _replay(wiring, store, "null", source, phase, on_progress)
+
+
+def _replay(
+    wiring: Wiring, store: SqliteStore, kind: str, source: str, phase: str, on_progress: OnSweep | None
+) -> Counts:
+    from gadfly.probing import Probing
+    from gadfly.replay import RecordedTarget, replay
+
+    probes = list(store.probes(source))
+    if not probes:
+        raise StoreError(f"the phase {source!r} has no probes to judge; name another phase, as RUN:PHASE")
+    own = wiring.null_target if kind == "null" else None
+    kept = _UsageKept(store, wiring.ledger)
+    probing = Probing(own or RecordedTarget(()), wiring.verifier, wiring.reward(), kept, str)
+    store.begin_replay(phase, kind, source, _as_stored(wiring.config)["verifier"])
+    first_step = max((s.step for s in store.steps(phase)), default=-1) + 1
+    if first_step > max(probe.key.step for probe in probes):
+        return _counts(store, phase)
+    with _attempt(store, phase, first_step, wiring.ledger) as attempt:
+        done = _counts(store, phase)
+        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.window))
+        return done + replay(
+            probes,
+            probing,
+            lambda some: own or RecordedTarget(some),
+            phase=phase,
+            attempt=attempt,
+            first_step=first_step,
+            on_progress=None if on_progress is None else lambda n, total, c: on_progress(n, total, done + c),
+        )
+
+
 def versions() -> dict[str, str]:
     """What the run was made with: Python, Gadfly, and the libraries that can change a result."""
     found = {"python": platform.python_version(), "gadfly": gadfly.__version__}

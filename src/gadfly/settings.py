@@ -61,15 +61,19 @@ def _coerce(wanted: Any, value: Any, path: str) -> Any:
         return _coerce(next(o for o in options if o is not type(None)), value, path)
     if origin is Mapping and isinstance(value, Mapping):
         return _plain_table(value, path)
-    if origin is tuple and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
-        return tuple(value)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        if dataclasses.is_dataclass(options[0]):
+            return tuple(build(options[0], v, f"{path}.{i}") for i, v in enumerate(value))
+        if all(isinstance(v, str) for v in value):
+            return tuple(value)
     if wanted is float and type(value) is int and abs(value) <= 2**53:
         return float(value)
     if isinstance(wanted, type) and type(value) is wanted:
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{path} must be a finite number, not {value}")
         return value
-    expected = {tuple: "a list of texts", Mapping: "a table"}.get(origin) or _SAID[wanted.__name__]
+    of = "tables" if origin is tuple and dataclasses.is_dataclass(options[0]) else "texts"
+    expected = {tuple: f"a list of {of}", Mapping: "a table"}.get(origin) or _SAID[wanted.__name__]
     raise ConfigError(f"{path} must be {expected}, not {value!r}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,19 +67,28 @@ class Wiring:
 
     @functools.cached_property
     def verifier(self) -> Verifier:
-        config = self.config.verifier
+        judges = [judge for config in self.config.verifier.judges for judge in self.judges(config)]
+        if len(judges) == 1:
+            return judges[0]
+        from gadfly.roles.verifier_panel import PanelVerifier
+
+        return PanelVerifier(judges)
+
+    def judges(self, config: VerifierConfig) -> list[Verifier]:
+        """One judge for each vote, each with a seed of its own."""
         match config.kind:
             case "oracle":
                 from gadfly.testbed.album import read_scenes
                 from gadfly.testbed.oracle import OracleVerifier
 
-                return OracleVerifier(read_scenes(Path(self.config.images.path)))
+                return [OracleVerifier(read_scenes(Path(self.config.images.path)))]
             case "reference":
-                return self._reference_verifier(config)
+                return [self._reference_verifier(config)]
             case "model":
                 from gadfly.roles.verifier_model import ModelVerifier
 
-                return ModelVerifier(self._model("verifier", config), sampling=sampling(config))
+                model, how = self._model("verifier", config), sampling(config)
+                return [ModelVerifier(model, sampling=replace(how, seed=vote)) for vote in range(config.votes)]
 
     def _reference_verifier(self, config: VerifierConfig) -> Verifier:
         from gadfly.images.annotations import read_annotations
@@ -88,6 +98,17 @@ class Wiring:
         return ReferenceVerifier(
             (a.image.id, a.question, a.answers) for a in read_annotations(config.pairs, self.source.find)
         )
+
+    @property
+    def null_target(self) -> Target:
+        """The verifier in the target's place, asked as the target is: what the verifier calls WRONG of its own answers
+        is its own error. Of a panel the first judge answers."""
+        from gadfly.roles.target import ExpectedTarget, ModelTarget
+
+        judge, how = self.config.verifier, self.config.target
+        if judge.kind != "model":
+            return ExpectedTarget(self.judges(judge)[0])
+        return ModelTarget(self._model("verifier", judge), load_prompt(how.prompt or "target"), sampling(how))
 
     def questioner(self, checkpoint: str | Path | None = None) -> Questioner:
         """Asks with the configured questioner, or with another checkpoint in its place."""
@@ -161,16 +182,22 @@ class Wiring:
         name = self.named(role, str(checkpoint or config.model))
         # Images are known by the hash of their files; what is shown of them depends on this as well.
         scope = f"images.max_side_px {self.config.images.max_side_px}"
-        account = self.ledger.account(role, price_of(config))
+        account = self.ledger.account(self._account_name(role, config), price_of(config))
         if config.base_url is not None and checkpoint is None:
             return metered_endpoint(config, self.source.open, self.ledger, account, self._cache, scope)
-        placed = (config.device, config.device_map, config.dtype, config.quantization)
-        key = (name, *placed, config.batch_size, config.trust_remote_code, config.attn_implementation, config.max_pixels)
+        placed = (config.device, config.device_map, config.dtype, config.quantization, config.attn_implementation)
+        key = (name, *placed, config.batch_size, config.max_pixels, config.trust_remote_code)
         if key not in self._models:
             self._models[key] = local_model(name, config, self.source.open)
         if role == "verifier":  # it may share the target's model, which is then asked for more
             self._models[key].require_chats_without_image()
         return metered_local(self._models[key], self.ledger, account, self._cache, scope)
+
+    def _account_name(self, role: str, config: ModelConfig) -> str:
+        """Each judge of a panel has an account, since each has a price: "verifier", "verifier 2", …"""
+        judges = self.config.verifier.judges
+        place = judges.index(config) if role == "verifier" and config in judges else 0
+        return f"{role} {place + 1}" if place else role
 
     @functools.cached_property
     def _cache(self) -> CompletionCache | None:
@@ -234,7 +261,9 @@ def _wrong_questions(run: Path, images: Mapping[str, Image]) -> list[tuple[Image
     from gadfly.store.sqlite import SqliteStore
 
     with SqliteStore.open(run, read_only=True) as store:
-        wrong = {(p.images[0].id, p.question) for p in store.probes(verdict=Verdict.WRONG)}
+        again = {replay.phase for replay in store.replays()}  # what other judges said, or of other answers
+        asked = {attempt.phase for attempt in store.attempts()} - again
+        wrong = {(p.images[0].id, p.question) for phase in asked for p in store.probes(phase, verdict=Verdict.WRONG)}
     pairs = [(images[image], question) for image, question in sorted(wrong) if image in images]
     if not pairs:
         raise ConfigError(f"{run} has no WRONG probe about any of these images; nothing to fine-tune on")

@@ -90,18 +90,26 @@ def clustered_interval(
     nothing is known of how alike an image's trials are: then each image counts as one trial of Wilson's plain interval,
     the cautious extreme.
     """
+    value = float(successes_I.sum() / trials_I.sum())
+    effective, freedom = effective_trials(successes_I, trials_I, rng)
+    quantile = normal_quantile(level) if freedom is None else float(stdtrit(freedom, 0.5 + level / 2))
+    return wilson(value, effective, quantile)
+
+
+def effective_trials(successes_I: Floats, trials_I: Floats, rng: np.random.Generator) -> tuple[float, int | None]:
+    """(the number of independent trials that would be as uncertain, the degrees of freedom with which that is known,
+    None where it was not estimated), as `clustered_interval` has it; needs Σ trials > 0."""
     asked = trials_I > 0
     successes_I, trials_I = successes_I[asked], trials_I[asked]
     n, n_images = float(trials_I.sum()), len(trials_I)
     value = float(successes_I.sum() / n)
     if trials_I.max() <= 1:
-        return wilson(value, n, normal_quantile(level))
+        return n, None
     replicates_R = ratios(resample(n_images, rng), successes_I[:, None], trials_I[:, None])[:, 0]
     variance = float(replicates_R.var()) * n_images / max(n_images - 1, 1)  # a bootstrap's variance is short of this
     if variance < 1e-12:  # the rounding errors of equal replicates are not a variance
-        return wilson(value, n_images, normal_quantile(level))
-    effective = min(n, value * (1 - value) / variance)
-    return wilson(value, effective, float(stdtrit(n_images - 1, 0.5 + level / 2)))
+        return float(n_images), None
+    return min(n, value * (1 - value) / variance), n_images - 1
 
 
 def correlation(replicates_R_K: Floats) -> Floats:

@@ -45,12 +45,29 @@ def configure(
     if verifier is not None:
         given.update(_verifier(verifier))
     given = {key: value for key, value in given.items() if value is not None}
+    given.update(_settings(settings))
+    return override(read_config(config_file) if config_file is not None else Config(), given)
+
+
+def with_verifier(config: Config, verifier: str | None, images: str | None, settings: list[str] | None) -> Config:
+    """The configuration of a run with another verifier in the place of its own. Raises ConfigError."""
+    from gadfly.config import override
+
+    given: dict[str, Any] = {} if images is None else {"images.path": images}
+    if verifier is not None:  # another judge: nothing of the former one, its model and its panel least of all
+        given.update({"verifier": {}, **_verifier(verifier)})
+    given.update(_settings(settings))
+    return override(config, given)
+
+
+def _settings(settings: list[str] | None) -> dict[str, Any]:
+    given = {}
     for setting in settings or ():
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting!r} must have the form section.key=value")
         given[key.strip()] = _value(value.strip())
-    return override(read_config(config_file) if config_file is not None else Config(), given)
+    return given
 
 
 def _verifier(name: str) -> dict[str, str]:

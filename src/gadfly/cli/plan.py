@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gadfly.cli.estimate import Estimate, estimate
 from gadfly.cli.output import as_plain, print_json, progress, say, table
-from gadfly.config import Config, ModelConfig
+from gadfly.config import Config, ModelConfig, VerifierConfig
 from gadfly.settings import host_of
 from gadfly.wiring import Wiring
 
@@ -28,8 +28,10 @@ def say_plan(config: Config, phase: str, as_json: bool) -> None:
     pairs = len(wiring.sft_pairs()) if phase == "train" else 0
     calls = {"questioner": n}
     if not by_sft_alone:
-        roles |= {"target": wiring.named("target", config.target.model), "verifier": _verifier(wiring)}
-        calls |= {"target": n, "verifier": JUDGE_CALLS * n if config.verifier.kind == "model" else 0}
+        roles["target"], calls["target"] = wiring.named("target", config.target.model), n
+        for role, judge in _judges(config).items():
+            roles[role] = _judge(wiring, judge)
+            calls[role] = JUDGE_CALLS * judge.votes * n if judge.kind == "model" else 0
     asked = [role for role in roles if calls[role] and _model_is_asked(config, role)]
     served = {role: url for role in asked if (url := _settings(config, role).base_url) is not None}
     hub = {role: model for role, model in roles.items() if role not in served and _on_hub(config, role, model)}
@@ -95,11 +97,15 @@ def _questioner(wiring: Wiring, phase: str) -> str:
     return wiring.named("questioner", wiring.config.questioner.model)
 
 
-def _verifier(wiring: Wiring) -> str:
-    config = wiring.config.verifier
+def _judges(config: Config) -> dict[str, VerifierConfig]:
+    """The verifier, and the others of its panel."""
+    return {f"verifier {i}" if i > 1 else "verifier": judge for i, judge in enumerate(config.verifier.judges, start=1)}
+
+
+def _judge(wiring: Wiring, config: VerifierConfig) -> str:
     if config.kind == "model":
         return wiring.named("verifier", config.model)
-    _ = wiring.verifier  # reads the scenes or the pairs
+    wiring.judges(config)  # reads the scenes or the pairs
     return config.kind if config.pairs is None else f"{config.kind} {config.pairs}"
 
 
@@ -110,7 +116,7 @@ def _settings(config: Config, role: str) -> ModelConfig:
         case "target":
             return config.target
         case _:
-            return config.verifier
+            return _judges(config)[role]
 
 
 def _model_is_asked(config: Config, role: str) -> bool:
@@ -120,7 +126,7 @@ def _model_is_asked(config: Config, role: str) -> bool:
 
 def _prompt(config: Config, role: str) -> str:
     """The name of the role's longest prompt."""
-    return "verifier_validity" if role == "verifier" else _settings(config, role).prompt or role
+    return "verifier_validity" if role.startswith("verifier") else _settings(config, role).prompt or role
 
 
 def _on_hub(config: Config, role: str, model: str) -> bool:

@@ -31,10 +31,10 @@ def compare(
     usages: dict[str, dict[str, Usage]] = {}
     with progress("reading runs", passing=True) as bar:
         for i, spec in enumerate(runs):
-            folder, phase = _folder_and_phase(spec)
+            folder, phase = folder_and_phase(spec)
             with SqliteStore.open(folder, read_only=True) as store:
-                phases = _phases(store)
-                wanted = [_known_phase(phase, phases, folder)] if phase is not None else phases
+                phases = phases_of(store)
+                wanted = [known_phase(phase, phases, folder)] if phase is not None else phases
                 for one in wanted:
                     name = str(folder) if phase is None and len(wanted) == 1 else f"{folder}:{one}"
                     if found := list(store.probes(one)):
@@ -68,7 +68,7 @@ def show(
     wanted = Verdict(verdict.upper()) if verdict is not None else None
     with SqliteStore.open(run_folder, read_only=True) as store, progress("reading probes", passing=True) as bar:
         if phase is not None:
-            _known_phase(phase, _phases(store), run_folder)
+            known_phase(phase, phases_of(store), run_folder)
         counts = store.counts(phase, include_superseded=superseded)
         total, seen, matched = sum(counts.values()), 0, 0
 
@@ -116,18 +116,18 @@ def _about(probe: Probe, image: str | None) -> bool:
     return image is None or any(image == i.path or i.id.startswith(image) for i in probe.images)
 
 
-def _folder_and_phase(spec: str) -> tuple[Path, str | None]:
+def folder_and_phase(spec: str) -> tuple[Path, str | None]:
     """RUN or RUN:PHASE; a folder may have a colon in its name."""
     folder, colon, phase = spec.rpartition(":")
     return (Path(spec), None) if Path(spec).is_dir() or not colon else (Path(folder), phase)
 
 
-def _phases(store: SqliteStore) -> list[str]:
+def phases_of(store: SqliteStore) -> list[str]:
     """The phases of a run in the order in which they were begun."""
     return list(dict.fromkeys(a.phase for a in sorted(store.attempts(), key=lambda a: a.attempt)))
 
 
-def _known_phase(phase: str, phases: list[str], folder: Path) -> str:
+def known_phase(phase: str, phases: list[str], folder: Path) -> str:
     if phase not in phases:
         raise StoreError(f"{folder} has no phase {phase!r}; it has {', '.join(phases) or 'none yet'}")
     return phase

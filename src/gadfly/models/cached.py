@@ -126,8 +126,8 @@ class Cached:
     """A ChatModel that asks another only what the cache does not know. Chats that are equal are asked once.
 
     The key is the model's name, `scope` (what else its answers depend on: `EndpointModel.fingerprint`), the chat with
-    its images' hashes, and `max_new_tokens`. Sampled calls pass through. `on_cached` is told how many chats were
-    answered without the model.
+    its images' hashes, `max_new_tokens` and the schema. Sampled calls pass through. `on_cached` is told how many chats
+    were answered without the model.
     """
 
     def __init__(
@@ -166,7 +166,10 @@ def chat_key(name: str, scope: str, chat: Chat, sampling: Sampling) -> bytes:
     """SHA-256 of all that a greedy answer depends on. Seed and top_p are left out: greedy decoding uses neither."""
     assert sampling.temperature == 0, "a sampled answer has no key"
     messages = [[one.role, [[part.id] if isinstance(part, Image) else part for part in one.parts]] for one in chat]
-    whole = json.dumps([name, scope, messages, sampling.max_new_tokens], ensure_ascii=False)
+    parts: list[object] = [name, scope, messages, sampling.max_new_tokens]
+    if sampling.schema is not None:  # without one the key stays what it was before there were any
+        parts.append([sampling.schema.name, sampling.schema.schema])
+    whole = json.dumps(parts, ensure_ascii=False)
     return hashlib.sha256(whole.encode(errors="surrogatepass")).digest()
 
 

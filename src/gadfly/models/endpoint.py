@@ -7,7 +7,6 @@ server that is gone, or refuses everything, is an EndpointError.
 from __future__ import annotations
 
 import asyncio
-import copy
 import heapq
 import json
 import os
@@ -17,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import openai
 from PIL.Image import Image as Picture
@@ -26,7 +25,7 @@ from gadfly.errors import EndpointError
 from gadfly.models.breaker import Breaker
 from gadfly.models.concurrency import AdaptiveLimit
 from gadfly.models.data_urls import DataUrls
-from gadfly.models.wire import Fault, Reply, Request, Schema, Tokens, check_address, one_line, read_body, read_status
+from gadfly.models.wire import Fault, Reply, Request, Tokens, check_address, one_line, read_body, read_status
 from gadfly.records import Chat, Completion, Image, Sampling
 
 NO_KEY: Final = "none"  # the client wants one; servers that need none ignore it
@@ -95,6 +94,7 @@ class EndpointModel:
         self._on_tokens = on_tokens
         self._limit = AdaptiveLimit(max_concurrency)
         self._breaker = Breaker(base_url, failures=self._patience.gone_after, window_s=self._patience.gone_s)
+        self._takes_schemas = True  # until the server refuses one
         self._jitter = random.Random()  # not seeded: two processes must not come back at the same moment
         self._key()
 
@@ -106,12 +106,6 @@ class EndpointModel:
     def fingerprint(self) -> str:
         """All besides chats and sampling that an answer depends on, as a text: for the key of a cache."""
         return json.dumps({"base_url": self._base_url, **asdict(self._request)}, sort_keys=True)
-
-    def with_schema(self, schema: Schema | None) -> Self:
-        """The same endpoint, asked for answers of another form. Both share what is learnt about the server."""
-        other = copy.copy(self)
-        other._request = replace(self._request, schema=schema)
-        return other
 
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
         """Completions in order, each chat answered or given up for a reason. Raises EndpointError."""
@@ -236,7 +230,18 @@ class EndpointModel:
             by_id = {image.id: await urls.get(image) for image in images}
         except Exception as error:  # noqa: BLE001 - a picture that cannot be opened costs its own chat only
             return Fault("image_unreadable", one_line(f"{type(error).__name__}: {error}"))
-        body = self._request.body(chat, by_id, sampling, index)
+        if sampling.schema is None or not self._takes_schemas:
+            return await self._send(client, self._request.body(chat, by_id, replace(sampling, schema=None), index))
+        outcome = await self._send(client, self._request.body(chat, by_id, sampling, index))
+        if not isinstance(outcome, Fault) or outcome.status not in (400, 422):
+            return outcome
+        # It may be the schema that the server does not take. A wish must not cost the answer.
+        plain = await self._send(client, self._request.body(chat, by_id, replace(sampling, schema=None), index))
+        if isinstance(plain, Reply):
+            self._takes_schemas = False
+        return plain
+
+    async def _send(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> Reply | Fault:
         try:
             async with asyncio.timeout(self._patience.timeout_s):  # the client's own starts anew with every byte
                 response = await client.chat.completions.with_raw_response.create(**body)

@@ -23,14 +23,6 @@ _SEED_STEP: Final = 1_000_003  # a prime: seeds of neighbouring calls do not mee
 
 
 @dataclass(frozen=True, slots=True)
-class Schema:
-    """A JSON schema that every answer must follow, where the server honours `response_format`."""
-
-    name: str
-    schema: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """What all requests of one endpoint have in common.
 
@@ -41,7 +33,6 @@ class Request:
     model: str
     image_format: ImageFormat = "png"
     max_side_px: int | None = None
-    schema: Schema | None = None
     max_tokens_field: str = "max_tokens"
     extra: Mapping[str, Any] | None = None
 
@@ -56,8 +47,8 @@ class Request:
         }
         if sampling.temperature > 0:
             body |= {"top_p": sampling.top_p, "seed": (sampling.seed * _SEED_STEP + index) % _SEEDS}
-        if self.schema is not None:
-            schema = {"name": self.schema.name, "schema": dict(self.schema.schema), "strict": True}
+        if (form := sampling.schema) is not None:
+            schema = {"name": form.name, "schema": dict(form.schema), "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body | dict(self.extra or {})
 

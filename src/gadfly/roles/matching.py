@@ -9,9 +9,10 @@ from typing import Final
 _ARTICLES: Final = frozenset({"a", "an", "the"})
 _YES: Final = frozenset({"yes", "yeah", "yep", "yup"})
 _NO: Final = frozenset({"no", "nope", "nah"})
+_HEDGES: Final = frozenset({"but", "or", "maybe", "perhaps", "however", "although", "actually", "unless", "except"})
 _TAKES_BACK: Final = {
-    "yes": frozenset({"no", "not", "but", "or", "maybe", "perhaps"}),
-    "no": frozenset({"yes", "but", "or", "maybe", "perhaps"}),
+    "yes": _HEDGES | {"no", "not", "never", "t"},  # "t": what is left of isn't, can't, doesn't
+    "no": _HEDGES | {"yes"},
 }
 # fmt: off
 _UNITS: Final = {

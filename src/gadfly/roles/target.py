@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadfly.protocols import ChatModel
+from gadfly.protocols import ChatModel, Verifier
 from gadfly.records import Completion, Message, Question, Sampling
 from gadfly.roles.prompts import fill, require_slots
 
@@ -26,3 +26,18 @@ class ModelTarget:
             (Message("user", (*question.images, fill(self._prompt, question=question.text))),) for question in questions
         ]
         return self._model.complete(chats, self._sampling)
+
+
+class ExpectedTarget:
+    """A Target that gives the answers a verifier expects, for one that knows them beforehand (oracle, reference): what
+    it then calls WRONG is its own fault. An error where the verifier expects no answer."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+
+    def answer(self, questions: Sequence[Question]) -> list[Completion]:
+        judged = self._verifier.judge(questions, [Completion("")] * len(questions))
+        return [
+            Completion(error="no_expected_answer") if one.expected is None else Completion(one.expected)
+            for one in judged
+        ]

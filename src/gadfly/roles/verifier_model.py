@@ -7,24 +7,27 @@ the two without the image.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from gadfly.protocols import ChatModel
-from gadfly.records import Chat, Completion, Image, Judgement, Message, Question, Sampling, Verdict
+from gadfly.records import Chat, Completion, Image, Judgement, Message, Question, Sampling, Schema, Verdict
 from gadfly.roles.matching import agree, normalise
 from gadfly.roles.prompts import fill, load_prompt, quote, require_slots
-
-CRITERIA: Final = ("related", "objective", "single", "answerable", "unambiguous")
-"""The names of the criteria in the validity prompt, in its order."""
+from gadfly.roles.verifier_replies import (
+    AGREEMENT_SCHEMA,
+    ANSWER_SCHEMA,
+    VALIDITY_SCHEMA,
+    parse_agreement,
+    parse_answer,
+    parse_validity,
+)
 
 JUDGE_SAMPLING: Final = Sampling(max_new_tokens=160)
 """Greedy; room for five criteria and the verdict, with some words on each."""
 
 _UNANSWERABLE: Final = "unanswerable"
-_DECORATION: Final = r"[\s*_`#>\"'-]*"
 
 Parsed = TypeVar("Parsed")
 
@@ -43,12 +46,28 @@ class VerifierPrompts:
         require_slots(self.agreement, "question", "expected", "answer")
 
 
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One of the three, as far as its replies go: `form` is the line that a retry asks for."""
+
+    name: str
+    schema: Schema
+    form: str
+
+
+_VALIDITY: Final = _Stage("validity", VALIDITY_SCHEMA, "VERDICT: VALID or VERDICT: INVALID")
+_ANSWER: Final = _Stage("answer", ANSWER_SCHEMA, "ANSWER: followed by your answer")
+_AGREEMENT: Final = _Stage("agreement", AGREEMENT_SCHEMA, "VERDICT: SAME or VERDICT: DIFFERENT")
+
+
 class ModelVerifier:
     """A Verifier over any model, in at most three batched calls, each followed by one retry of what was unreadable:
 
     1. validity of each question, the target's answer unseen; INVALID stands whatever became of the answer;
     2. the verifier's own answer, blind; a question that it then finds unanswerable is INVALID too;
     3. agreement of the two answers where `matching.agree` cannot tell, from the texts alone.
+
+    Each stage asks for JSON where the backend can hold its replies to a schema; lines of text are read as well.
 
     Reasons. INVALID: "not_" + the first criterion that failed (": " + the others), "invalid" where the judge named
     none, "unanswerable". UNDECIDED: "target_error: …", "verifier_error: …", "unreadable_judge: …" with the stage.
@@ -81,7 +100,7 @@ class ModelVerifier:
             index: _chat(question.images, fill(self._prompts.validity, question=quote(question.text)))
             for index, question in enumerate(questions)
         }
-        reasons, judged = self._ask(chats, "validity", parse_validity, "VERDICT: VALID or VERDICT: INVALID")
+        reasons, judged = self._ask(chats, _VALIDITY, parse_validity)
         invalid = {i: Judgement(Verdict.INVALID, reason) for i, reason in reasons.items() if reason}
         return judged | invalid
 
@@ -92,7 +111,7 @@ class ModelVerifier:
             for index, question in enumerate(questions)
             if index not in judged
         }
-        own, undecided = self._ask(chats, "answer", parse_answer, "ANSWER: followed by your answer")
+        own, undecided = self._ask(chats, _ANSWER, parse_answer)
         judged |= undecided
         unanswerable = {index for index, text in own.items() if normalise(text).startswith(_UNANSWERABLE)}
         # It called the question valid before: judges who disagree about validity make it INVALID.
@@ -115,7 +134,7 @@ class ModelVerifier:
             )
             for index, (own, answered) in texts.items()
         }
-        same, undecided = self._ask(chats, "agreement", parse_agreement, "VERDICT: SAME or VERDICT: DIFFERENT")
+        same, undecided = self._ask(chats, _AGREEMENT, parse_agreement)
         judged |= {
             index: Judgement(Verdict.UNDECIDED, judgement.reason, expected=texts[index][0])
             for index, judgement in undecided.items()
@@ -123,17 +142,18 @@ class ModelVerifier:
         return same
 
     def _ask(
-        self, chats: Mapping[int, Chat], stage: str, parse: Callable[[str], Parsed | None], form: str
+        self, chats: Mapping[int, Chat], stage: _Stage, parse: Callable[[str], Parsed | None]
     ) -> tuple[dict[int, Parsed], dict[int, Judgement]]:
         """(what was read, what stays UNDECIDED). An unreadable reply is asked for once more, with the form repeated:
         a greedy model would give the same reply to the same prompt."""
         read: dict[int, Parsed] = {}
         undecided: dict[int, Judgement] = {}
         asked = dict(chats)
+        sampling = replace(self._sampling, schema=stage.schema)
         for attempt in ("first", "retry"):
             if not asked:
                 break
-            replies = self._model.complete(list(asked.values()), self._sampling)
+            replies = self._model.complete(list(asked.values()), sampling)
             unreadable: dict[int, Chat] = {}
             for (index, chat), reply in zip(asked.items(), replies, strict=True):
                 if reply.text is None:
@@ -141,52 +161,12 @@ class ModelVerifier:
                 elif (parsed := parse(reply.text)) is not None:
                     read[index] = parsed
                 elif attempt == "first":
-                    unreadable[index] = _reminded(chat, form)
+                    unreadable[index] = _reminded(chat, stage.form)
                 else:
                     shown = " ".join(reply.text.split())[:80]
-                    undecided[index] = Judgement(Verdict.UNDECIDED, f"unreadable_judge: {stage}: {shown}")
+                    undecided[index] = Judgement(Verdict.UNDECIDED, f"unreadable_judge: {stage.name}: {shown}")
             asked = unreadable
         return read, undecided
-
-
-def parse_validity(reply: str) -> str | None:
-    """The reason why the question is invalid, "" for a valid one, None where the reply holds no verdict line."""
-    verdict = parse_verdict(reply, ("valid", "invalid"))
-    if verdict is None or verdict == "valid":
-        return None if verdict is None else ""
-    said = {
-        name: re.findall(rf"^{_DECORATION}{name}\b[^\n]*?\b(yes|no)\b", reply, re.IGNORECASE | re.MULTILINE)
-        for name in CRITERIA
-    }
-    failed = [name for name in CRITERIA if said[name] and said[name][-1].lower() == "no"]
-    if not failed:
-        return "invalid"
-    return f"not_{failed[0]}" + (f": {', '.join(failed[1:])}" if len(failed) > 1 else "")
-
-
-def parse_answer(reply: str) -> str | None:
-    """The last line that begins with "ANSWER:", else the only line there is; None where neither holds anything."""
-    marked = re.findall(rf"^{_DECORATION}answer{_DECORATION}:(.*)$", reply, re.IGNORECASE | re.MULTILINE)
-    lines = [line for line in reply.splitlines() if line.strip()]
-    found = marked[-1] if marked else lines[0] if len(lines) == 1 else ""
-    return found.strip().strip("*_`").strip() or None
-
-
-def parse_agreement(reply: str) -> bool | None:
-    """Whether the judge said SAME; None where the reply holds no verdict line."""
-    verdict = parse_verdict(reply, ("same", "different"))
-    return None if verdict is None else verdict == "same"
-
-
-def parse_verdict(reply: str, words: Sequence[str]) -> str | None:
-    """The word of the last well-formed "VERDICT: word" line, lower case; None where there is none.
-
-    Well-formed: the verdict is the whole line, save for markdown and a full stop. The last counts, since a judge may
-    weigh both, or repeat the form it was given, before it decides.
-    """
-    line = rf"^{_DECORATION}verdict{_DECORATION}[:=]{_DECORATION}({'|'.join(words)})[\s*_`\"'.!]*$"
-    found = re.findall(line, reply, re.IGNORECASE | re.MULTILINE)
-    return found[-1].lower() if found else None
 
 
 def _chat(images: tuple[Image, ...], text: str) -> Chat:

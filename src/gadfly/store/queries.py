@@ -68,10 +68,10 @@ def read_attempts(connection: sqlite3.Connection, phase: str | None) -> list[Att
 
 
 def read_usage(connection: sqlite3.Connection, attempt: Attempt) -> dict[str, Usage]:
-    """What each role used in an attempt, in the order in which the roles come in a probe."""
+    """What each role used in an attempt. By name, which is the order in which the roles come in a probe as well."""
     rows = connection.execute(
         "SELECT role, calls, cached, errors, prompt_tokens, completion_tokens, uncounted, seconds, cost FROM usage"
-        " WHERE attempt = ? ORDER BY instr('questioner target verifier', role)",
+        " WHERE attempt = ? ORDER BY role",
         (attempt.attempt,),
     )
     return {role: Usage(*figures) for role, *figures in rows}

@@ -19,9 +19,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from gadfly.errors import StoreError
-from gadfly.records import PastQuestion, Probe, Usage, Verdict
+from gadfly.records import PastQuestion, Probe, ProbeKey, Usage, Verdict
 from gadfly.store.codec import ProbeRows, encode_json, encode_probes
 from gadfly.store.faults import store_errors
+from gadfly.store.labels import (
+    Label,
+    Replay,
+    delete_label,
+    read_labels,
+    read_replays,
+    write_label,
+    write_replay,
+)
 from gadfly.store.lock import WriterLock
 from gadfly.store.queries import (
     Attempt,
@@ -39,8 +48,6 @@ from gadfly.store.schema import APPLICATION_ID, check_is_ours, migrate, schema_v
 
 STORE_NAME = "store.sqlite"
 LOCK_NAME = "store.lock"
-_OLDEST_READ = 1  # the oldest schema that is read without a migration
-_USAGE_SCHEMA = 2  # the first that has the table
 _USAGE_FIELDS = [one.name for one in fields(Usage)]
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another program that holds the file locked (a backup, an open shell) before giving up."""
@@ -103,9 +110,8 @@ class SqliteStore:
     def open(cls, folder: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
         """The store in `folder`. For writing it is migrated to the newest schema first.
 
-        A reader changes nothing, and reads an older schema as it is. Raises StoreError where there is none, it is not
-        ours, its schema is newer than this code or too old, another process is writing, or it stays locked for
-        `busy_timeout_s`.
+        Raises StoreError where there is none, it is not ours, its schema is newer than this code (or, for reading,
+        older: a reader changes nothing), another process is writing, or it stays locked for `busy_timeout_s`.
         """
         path = folder / STORE_NAME
         if not path.is_file():
@@ -222,7 +228,45 @@ class SqliteStore:
         with self._transaction() as connection:
             connection.executemany(f"INSERT OR REPLACE INTO usage VALUES ({', '.join('?' * 10)})", rows)
 
+    def label(self, labeller: str, key: ProbeKey, verdict: Verdict, *, drawn: bool) -> None:
+        """Keep what a labeller says of a probe, in place of what the same labeller said before. `drawn`: the probe was
+        drawn at random, not picked. Raises StoreError for a probe that is not there, or for a labeller without name."""
+        if not labeller.strip():
+            raise StoreError(f"{self._path}: a label needs the name of who gave it; name the labeller")
+        with self._transaction() as connection:
+            if write_label(connection, labeller, key, verdict, drawn) == 0:
+                raise StoreError(f"{self._path}: no probe {key.phase} {key.step}.{key.index} to label; list them anew")
+
+    def unlabel(self, labeller: str, key: ProbeKey) -> None:
+        """Take a label back, if there is one."""
+        with self._transaction() as connection:
+            delete_label(connection, labeller, key)
+
+    def begin_replay(self, phase: str, kind: str, source: str, verifier: Mapping[str, Any]) -> None:
+        """Say that `phase` judges the questions of `source` again, before its first attempt; to say the same again is
+        to go on with it. Raises StoreError where the phase is there already and is anything else."""
+        replay = Replay(phase, kind, source, json.loads(encode_json(verifier)))
+        there = next((one for one in self.replays() if one.phase == phase), None)
+        if there == replay:
+            return
+        if there is not None or self.attempts(phase):
+            raise StoreError(
+                f"{self._path}: there is a phase {phase!r} already, of another verifier or source; give another name"
+            )
+        with self._transaction() as connection:
+            write_replay(connection, phase, kind, source, verifier)
+
     # Reading
+
+    def labels(self, labeller: str | None = None) -> list[Label]:
+        """All labels, or those of one labeller, in the order in which they were given."""
+        with store_errors(self._path):
+            return read_labels(self._connection, labeller)
+
+    def replays(self) -> list[Replay]:
+        """The phases that judge the questions of others again, in the order in which they were begun."""
+        with store_errors(self._path):
+            return read_replays(self._connection)
 
     @property
     def run(self) -> Run:
@@ -290,8 +334,6 @@ class SqliteStore:
     def usages(self, phase: str | None = None) -> list[tuple[Attempt, dict[str, Usage]]]:
         """What each role used in each attempt, those included whose probes were superseded: they cost as well."""
         with store_errors(self._path):
-            if schema_version(self._connection) < _USAGE_SCHEMA:
-                return []
             return [(a, read_usage(self._connection, a)) for a in read_attempts(self._connection, phase)]
 
     def seconds(self) -> float:
@@ -342,7 +384,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool) -> Non
     migrations = shipped_migrations()
     check_is_ours(connection, path, newest=len(migrations))
     if read_only:
-        if schema_version(connection) < _OLDEST_READ:
+        if schema_version(connection) < len(migrations):  # `open` could not bring it up to date
             raise StoreError(
                 f"{path}: written by an older Gadfly; open it once for writing, which brings it up to date"
             )
