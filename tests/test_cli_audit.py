@@ -171,7 +171,7 @@ class Sitting:
             self.sample,
             list(self.kept),
             lambda key, verdict: self.kept.update({key: verdict}),
-            lambda key: self.kept.pop(key) and None,
+            self.kept.__delitem__,
             lambda probe: f"album/{probe.images[0].path}",
             lambda: next(pressed),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from gadfly import runs
 from gadfly.config import Config, from_dict
+from gadfly.errors import StoreError
 from gadfly.models.scripted import ScriptedModel, chat_text
 from gadfly.probing import Probing, Written
 from gadfly.protocols import ChatModel
@@ -50,7 +52,7 @@ def swept(target: EchoTarget, store: ListStore) -> list[Probe]:
 class EqualVerifier:
     """RIGHT iff the answer is the question; needs an answer."""
 
-    def judge(self, questions: list[Question], answers: list[Completion]) -> list[Judgement]:
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
         return [
             Judgement(UNDECIDED, "target: none") if a.text is None else Judgement(RIGHT if a.text == q.text else WRONG)
             for q, a in zip(questions, answers, strict=True)
@@ -100,7 +102,7 @@ def test_a_question_that_was_answered_twice_keeps_either_answer() -> None:
 
 def test_a_verifier_that_knows_the_answer_gives_it() -> None:
     class Knows:
-        def judge(self, questions: list[Question], answers: list[Completion]) -> list[Judgement]:
+        def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
             return [Judgement(WRONG, expected="two" if "many" in q.text else None) for q in questions]
 
     asked = [Question((image("cat"),), text, 0) for text in ("how many?", "who?")]
@@ -153,8 +155,6 @@ def test_fine_tuning_does_not_learn_from_replays(tmp_path: Path) -> None:
 
 
 def test_there_must_be_something_to_judge(tmp_path: Path) -> None:
-    from gadfly.errors import StoreError
-
     with (
         SqliteStore.create(tmp_path, "r", {}, {}, seed=0) as store,
         pytest.raises(StoreError, match="the phase 'sweep' has no probes to judge"),
