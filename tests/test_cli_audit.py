@@ -155,6 +155,27 @@ def test_which_phase_is_meant_must_be_said_where_there_are_several(cli: Cli, run
     assert "has no phase 'none'" in cli("audit", f"{run}:none", "--json").err
 
 
+def test_a_dry_run_counts_every_judge_and_vote(cli: Cli, album: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        '[verifier]\nmodel = "v"\nvotes = 3\ntemperature = 0.5\n[[verifier.panel]]\nkind = "oracle"\n'
+        '[[verifier.panel]]\nmodel = "w"\n'
+    )
+    options = ["--images", album, "--target", "t", "--questioner", "q", "--out", tmp_path, "--steps", 1]
+    said = cli("run", tmp_path / "c.toml", *options, "--dry-run", "--json")
+    assert said.status == 0, said.err
+    plan = json.loads(said.out)
+    assert plan["models"] == {
+        "questioner": "q",
+        "target": "t",
+        "verifier": "v",
+        "verifier 2": "oracle",
+        "verifier 3": "w",
+    }
+    # 32 probes a step; each vote is at most 6 calls.
+    assert plan["calls"] == {"questioner": 32, "target": 32, "verifier": 576, "verifier 2": 0, "verifier 3": 192}
+    assert plan["from_hub"] == ["q", "t", "v", "w"]
+
+
 # ------------------------------------------------------------------------------------------------------------ by hand
 
 
