@@ -71,20 +71,24 @@ def test_a_served_target_gives_the_probes_of_one_in_process_and_the_cache_those_
     assert "tokens in" in cli("show", tmp_path / "served").out
 
 
-def test_every_role_of_a_sweep_can_be_served(cli: Cli, photos: Path, tmp_path: Path) -> None:
-    def answer(body: Body) -> str:
-        text = texts_of(body)
-        match body["model"]:
-            case "asker":
-                return "What colour is the cat?"
-            case "judge" if "VERDICT: VALID" in text:
-                return "VERDICT: VALID"
-            case "judge" if "ANSWER:" in text:
-                return "ANSWER: red"
-            case "judge":
-                return "VERDICT: DIFFERENT"
-        return "blue"
+def answer(body: Body) -> str:
+    """What an asker, two judges and a target say who all live on one server. The judge "stern" takes no question."""
+    text = texts_of(body)
+    match body["model"]:
+        case "asker":
+            return "What colour is the cat?"
+        case "stern":
+            return "VERDICT: INVALID"
+        case "judge" if "VERDICT: VALID" in text:
+            return "VERDICT: VALID"
+        case "judge" if "ANSWER:" in text:
+            return "ANSWER: red"
+        case "judge":
+            return "VERDICT: DIFFERENT"
+    return "blue"
 
+
+def test_every_role_of_a_sweep_can_be_served(cli: Cli, photos: Path, tmp_path: Path) -> None:
     with LoopbackServer(answer=answer) as server:
         urls = [part for role in ("target", "questioner", "verifier") for part in (f"--{role}-url", server.url)]
         names = ["--target", "under-test", "--questioner", "asker", "--verifier", "judge"]
@@ -110,7 +114,7 @@ def test_a_served_questioner_cannot_be_trained(cli: Cli, tmp_path: Path, server:
 
 
 def test_each_judge_of_a_panel_has_an_account_at_its_own_price(cli: Cli, photos: Path, tmp_path: Path) -> None:
-    with LoopbackServer(answer=lambda body: "What colour is the cat?\nVERDICT: INVALID") as server:
+    with LoopbackServer(answer=answer) as server:
         (tmp_path / "panel.toml").write_text(
             f"""
             [target]
@@ -120,11 +124,11 @@ def test_each_judge_of_a_panel_has_an_account_at_its_own_price(cli: Cli, photos:
             model = "asker"
             base_url = "{server.url}"
             [verifier]
-            model = "first"
+            model = "judge"
             base_url = "{server.url}"
             price_call = 1
             [[verifier.panel]]
-            model = "second"
+            model = "stern"
             base_url = "{server.url}"
             price_call = 0.5
             """
@@ -136,8 +140,8 @@ def test_each_judge_of_a_panel_has_an_account_at_its_own_price(cli: Cli, photos:
     assert said.status == 0, said.err
     usage = json.loads(said.out)["usage"]
     asked = Counter(body["model"] for body in server.bodies)
-    assert usage["verifier"]["cost"] == asked["first"] * 1.0
-    assert usage["verifier 2"]["cost"] == asked["second"] * 0.5 > 0
+    assert usage["verifier"]["cost"] == asked["judge"] * 1.0
+    assert usage["verifier 2"]["cost"] == asked["stern"] * 0.5 > 0
 
 
 # ------------------------------------------------------------------------------------------------------------ limits

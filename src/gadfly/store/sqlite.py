@@ -49,6 +49,8 @@ from gadfly.store.schema import APPLICATION_ID, check_is_ours, migrate, schema_v
 STORE_NAME = "store.sqlite"
 LOCK_NAME = "store.lock"
 _USAGE_FIELDS = [one.name for one in fields(Usage)]
+_OLDEST_READ = 1  # the oldest schema that is read without a migration
+_USAGE_SCHEMA, _LABELS_SCHEMA = 2, 3  # the first that have these tables
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another program that holds the file locked (a backup, an open shell) before giving up."""
 
@@ -110,8 +112,9 @@ class SqliteStore:
     def open(cls, folder: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
         """The store in `folder`. For writing it is migrated to the newest schema first.
 
-        Raises StoreError where there is none, it is not ours, its schema is newer than this code (or, for reading,
-        older: a reader changes nothing), another process is writing, or it stays locked for `busy_timeout_s`.
+        A reader changes nothing, and reads an older schema as it is. Raises StoreError where there is none, it is not
+        ours, its schema is newer than this code or too old, another process is writing, or it stays locked for
+        `busy_timeout_s`.
         """
         path = folder / STORE_NAME
         if not path.is_file():
@@ -261,12 +264,13 @@ class SqliteStore:
     def labels(self, labeller: str | None = None) -> list[Label]:
         """All labels, or those of one labeller, in the order in which they were given."""
         with store_errors(self._path):
-            return read_labels(self._connection, labeller)
+            known = schema_version(self._connection) >= _LABELS_SCHEMA
+            return read_labels(self._connection, labeller) if known else []
 
     def replays(self) -> list[Replay]:
         """The phases that judge the questions of others again, in the order in which they were begun."""
         with store_errors(self._path):
-            return read_replays(self._connection)
+            return read_replays(self._connection) if schema_version(self._connection) >= _LABELS_SCHEMA else []
 
     @property
     def run(self) -> Run:
@@ -334,6 +338,8 @@ class SqliteStore:
     def usages(self, phase: str | None = None) -> list[tuple[Attempt, dict[str, Usage]]]:
         """What each role used in each attempt, those included whose probes were superseded: they cost as well."""
         with store_errors(self._path):
+            if schema_version(self._connection) < _USAGE_SCHEMA:
+                return []
             return [(a, read_usage(self._connection, a)) for a in read_attempts(self._connection, phase)]
 
     def seconds(self) -> float:
@@ -384,7 +390,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool) -> Non
     migrations = shipped_migrations()
     check_is_ours(connection, path, newest=len(migrations))
     if read_only:
-        if schema_version(connection) < len(migrations):  # `open` could not bring it up to date
+        if schema_version(connection) < _OLDEST_READ:
             raise StoreError(
                 f"{path}: written by an older Gadfly; open it once for writing, which brings it up to date"
             )
