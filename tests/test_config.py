@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gadfly.config import MAX_SEED, Config, from_dict, override, read_config
 from gadfly.errors import ConfigError
+from gadfly.testbed.recipe import demo_settings
 
 
 def dotted_settings(kind: type = Config, where: str = "") -> list[tuple[str, Any]]:
@@ -248,5 +249,7 @@ def test_an_override_leaves_the_rest_and_the_original_alone() -> None:
 def test_the_shipped_configuration_is_a_configuration() -> None:
     """Two steps of it are run in test_cli_runs."""
     config = read_config(Path(__file__).parents[1] / "configs" / "testbed.toml")
-    assert (config.name, config.verifier.kind, config.train.probes_per_step) == ("testbed", "oracle", 32)
-    assert config.reward == Config().reward  # it shows the defaults there, and must not drift from them
+    assert (config.name, config.verifier.kind, config.train.probes_per_step) == ("testbed", "oracle", 128)
+    # It shows what the demo uses, and must not drift from it.
+    demo = from_dict(demo_settings(Path("images"), Path("out"), steps=200, seed=0, heldout_share=0.25, n=1000))
+    assert (config.reward, config.train) == (demo.reward, demo.train)
