@@ -121,7 +121,7 @@ def test_roles_with_one_checkpoint_share_one_model(album: Path, checkpoint: Path
     config = config_in(tmp_path, images__path=str(album), target__dtype="float32", **same)
     wiring = Wiring(config)
     target: Any = wiring.target
-    assert wiring.verifier is not None and wiring.questioner() is not None
+    _ = wiring.verifier, wiring.questioner()
     assert len(wiring._models) == 2  # one for questioner and verifier; another dtype is another model
     assert wiring.target is target
     # Novelty is scored within one phase: no phase sees the history of another.

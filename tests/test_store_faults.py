@@ -65,7 +65,7 @@ def test_a_reader_does_not_migrate(tmp_path: Path) -> None:
     shutil.copy(OLD, tmp_path / "store.sqlite")
     with SqliteStore.open(tmp_path, read_only=True) as store:
         assert list(store.probes()) == SCHEMA_1_PROBES
-        assert store.usages() == store.labels() == store.replays() == []  # schema 1 has no such tables
+        assert (store.usages(), store.labels(), store.replays()) == ([], [], [])  # schema 1 has no such tables
     connection = sqlite3.connect(tmp_path / "store.sqlite")
     connection.execute("PRAGMA user_version = 0")
     connection.close()
