@@ -251,5 +251,5 @@ def test_the_shipped_configuration_is_a_configuration() -> None:
     config = read_config(Path(__file__).parents[1] / "configs" / "testbed.toml")
     assert (config.name, config.verifier.kind, config.train.probes_per_step) == ("testbed", "oracle", 128)
     # It shows what the demo uses, and must not drift from it.
-    demo = from_dict(demo_settings(Path("images"), Path("out"), steps=200, seed=0, heldout_share=0.25, n=1000))
+    demo = from_dict(demo_settings(Path("images"), Path("out"), steps=240, seed=0, heldout_share=0.25, n=1000))
     assert (config.reward, config.train) == (demo.reward, demo.train)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import random
+from pathlib import Path
 
 import pytest
 import torch
 
+from gadfly.cli.testbed import build as cli_build
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import questioner_prompt
+from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed import vocabulary
 from gadfly.testbed.build import save
 from gadfly.testbed.checkpoints import FOLDER, NAMES, bundled
@@ -137,3 +140,22 @@ def test_what_is_saved_is_what_was_built(tmp_path: object) -> None:
     save(model, Path(str(tmp_path)))
     again = AutoModelForImageTextToText.from_pretrained(str(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.slow
+def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every stage for a step or two, the last lessons in the main loop included."""
+    from gadfly.testbed import build
+
+    few = Course(2, 1e-3, n_images=2, length=64, warmup=1)
+    for name in ("READING", "SEEING", "ANSWERING", "ASKING"):
+        monkeypatch.setattr(build, name, few)
+    for name, value in {
+        "QUESTIONER_LEAVES_AT": 1, "PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14, "POLISH_IMAGES": 24, "POLISH_STEPS": 1,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(build, name, value)
+    cli_build(tmp_path / "new")
+    for name in NAMES:
+        assert (tmp_path / "new" / name / "model.safetensors").is_file()
+    with SqliteStore.open(tmp_path / "new" / "run", read_only=True) as store:
+        assert sum(store.counts("train").values()) == 64

@@ -20,7 +20,7 @@ N_MEASURED = 512
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for images and run.")] = Path("runs/demo"),
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of 128 questions.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of 128 questions.")] = 240,
     seed: Annotated[int, typer.Option(help="Seed of images and training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a demo that was broken off.")] = False,
 ) -> None:

@@ -24,7 +24,7 @@ READING = Course(14_000, 1.5e-3)
 SEEING = Course(6_000, 2e-3, n_images=32)
 ANSWERING = Course(2_000, 4e-4)
 ASKING = Course(5_000, 1e-3)
-PRACTICE_ROUNDS = 5
+PRACTICE_ROUNDS, PRACTICE_SCENES = 5, 2_800
 POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 100, 500
 PRACTISED = "practised"  # the questioner before its last lessons, which are reinforcement learning
 
@@ -57,7 +57,7 @@ def build_pair(out: Path, report: Report) -> None:
     practise(
         questioner[0],
         rounds=PRACTICE_ROUNDS,
-        n_scenes=2_800,
+        n_scenes=PRACTICE_SCENES,
         per_scene=6,
         most_per_combination=150,
         learning_rate=5e-4,
