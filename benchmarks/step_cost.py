@@ -73,11 +73,12 @@ def one_round(config: Config, wiring: Wiring, folder: Path) -> dict[str, float]:
     with runs.opened(config, resume=False) as store:
         probing = wiring.probing(store, wiring.reward())
         whole = seconds_a_step(config, wiring, probing, store, folder / "whole")
-        own = seconds_a_step(config, wiring, ConstantLoop(), store, folder / "constant")  # type: ignore[arg-type]
         by_step: dict[int, list[Probe]] = {}
-        for probe in store.probes(PHASE):
+        for probe in store.probes(PHASE):  # now: the next attempt will supersede them
             by_step.setdefault(probe.key.step, []).append(probe)
+        own = seconds_a_step(config, wiring, ConstantLoop(), store, folder / "constant")  # type: ignore[arg-type]
     reward = wiring.reward()  # a fresh one: the other has embedded these questions already
+    assert len(by_step) == config.train.steps, "every step was stored"
     parts = {"answers": 0.0, "verdicts_and_rewards": 0.0}
     for step, probes in by_step.items():
         questions = [Question(p.images, p.question, p.group) for p in probes if p.turns[0].answer.error != "not asked"]
