@@ -191,7 +191,7 @@ def test_the_shipped_configuration_runs_for_two_steps(
         "images.heldout_share=0",
     )
     assert said.status == 0, said.err
-    assert len(probes_of(tmp_path / "testbed", "train")) == 2 * 32
+    assert len(probes_of(tmp_path / "testbed", "train")) == 2 * 128
     assert "failure rate, of valid" in said.out
 
 
