@@ -68,7 +68,7 @@ def one_run(out: Path, variant: str, seed: int, steps: int, changes: dict[str, A
     with runs.opened(config, resume=(folder / "run" / "store.sqlite").exists()) as store:
         runs.sweep(wiring, store, phase="before", split="heldout")
         training_began = time.monotonic()
-        trained = runs.train(wiring, store, resume=False, on_sft_step=lambda *_: None, on_step=lambda *_: None)
+        trained = runs.train(wiring, store, resume=False)
         training_s = time.monotonic() - training_began
         runs.sweep(wiring, store, phase="after", split="heldout", questioner=trained)
         runs.sweep(Wiring(uniform), store, phase="uniform", split="heldout")

@@ -384,14 +384,18 @@ def _gemma4(tokens: Tokens) -> tuple[Any, Any]:
     return hf.Gemma4ForConditionalGeneration(config), processor
 
 
-def _idefics3(tokens: Tokens) -> tuple[Any, Any]:
-    config = hf.Idefics3Config(
+def _idefics_config(kind: Any, tokens: Tokens) -> Any:
+    return kind(
         vision_config={**VISION, "image_size": 48, "patch_size": 12},
         text_config=_llama(tokens),
         image_token_id=tokens.id("<image>"),
         scale_factor=2,
         **PADDED,
     )
+
+
+def _idefics3(tokens: Tokens) -> tuple[Any, Any]:
+    config = _idefics_config(hf.Idefics3Config, tokens)
     processor = hf.Idefics3Processor(
         image_processor=hf.Idefics3ImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 48}),
         tokenizer=tokens.tokenizer,
@@ -402,13 +406,7 @@ def _idefics3(tokens: Tokens) -> tuple[Any, Any]:
 
 
 def _smolvlm(tokens: Tokens) -> tuple[Any, Any]:
-    config = hf.SmolVLMConfig(
-        vision_config={**VISION, "image_size": 48, "patch_size": 12},
-        text_config=_llama(tokens),
-        image_token_id=tokens.id("<image>"),
-        scale_factor=2,
-        **PADDED,
-    )
+    config = _idefics_config(hf.SmolVLMConfig, tokens)
     processor = hf.SmolVLMProcessor(
         image_processor=hf.SmolVLMImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 48}),
         tokenizer=tokens.tokenizer,

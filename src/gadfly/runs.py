@@ -81,7 +81,14 @@ def config_of(run: Path) -> Config:
         return from_dict(store.run.config)
 
 
-def train(wiring: Wiring, store: SqliteStore, *, resume: bool, on_sft_step: OnStep, on_step: OnStep) -> Path:
+def train(
+    wiring: Wiring,
+    store: SqliteStore,
+    *,
+    resume: bool,
+    on_sft_step: OnStep | None = None,
+    on_step: OnStep | None = None,
+) -> Path:
     """Train the questioner; returns the folder of the trained one. Whatever ends it early, what is stored stays.
     A training that had ended is not begun anew."""
     from gadfly.train.checkpoints import resume_step

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.cli.commands import AsJson, Settings, VerifierName, warn_of_one_model_for_two
-from gadfly.cli.output import as_plain, print_json, progress, say
+from gadfly.cli.output import Bar, as_plain, print_json, progress, say
 from gadfly.cli.reading import folder_and_phase, known_phase, phases_of
 from gadfly.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gadfly.config import Config
+    from gadfly.counts import Counts
     from gadfly.records import Probe, ProbeKey, Verdict
     from gadfly.store.labels import Label
     from gadfly.store.sqlite import SqliteStore
@@ -72,8 +75,6 @@ def rejudge(
     """Judge a run's stored answers again, with another verifier and without asking the target. What was judged before
     stays: the new judgements are a phase of their own, which `gadfly compare` shows beside it."""
     from gadfly import runs
-    from gadfly.cli.findings import sweep_line
-    from gadfly.wiring import Wiring
 
     if verifier is None and not settings:
         raise ConfigError(
@@ -84,36 +85,21 @@ def rejudge(
         config = _config(store, images, verifier, settings)
         source = _one_phase(store, wanted, folder)
         phase = name or f"{source}.rejudged"
-        runs.rejudge(
-            Wiring(config),
-            store,
-            source=source,
-            phase=phase,
-            on_progress=lambda done, total, counts: bar.update(done, total, sweep_line(counts)),
-        )
-        before, after = list(store.probes(source)), list(store.probes(phase))
+        before, after = _replayed(runs.rejudge, config, store, source, phase, bar)
     _report_rejudged(folder, source, phase, before, after, as_json)
 
 
 def _null(folder: Path, wanted: str | None, images: str | None, as_json: bool) -> None:
     from gadfly import runs
     from gadfly.cli.audit_tables import judged_rates
-    from gadfly.cli.findings import print_rates, sweep_line
-    from gadfly.wiring import Wiring
+    from gadfly.cli.findings import print_rates
 
     with _opened(folder, read_only=False) as store, progress("asking the verifier") as bar:
         config = _config(store, images)
         source = _one_phase(store, wanted, folder)
         phase = f"{source}.null"
-        runs.null(
-            Wiring(config),
-            store,
-            source=source,
-            phase=phase,
-            on_progress=lambda done, total, counts: bar.update(done, total, sweep_line(counts)),
-        )
-        probes = {name: list(store.probes(name)) for name in (source, phase)}
-    found = {name: judged_rates(some) for name, some in probes.items()}
+        before, after = _replayed(runs.null, config, store, source, phase, bar)
+    found = {source: judged_rates(before), phase: judged_rates(after)}
     if as_json:
         print_json({"run": str(folder), "phase": source, "null": phase, "rates": as_plain(found)})
         return
@@ -122,6 +108,23 @@ def _null(folder: Path, wanted: str | None, images: str | None, as_json: bool) -
     floor = found[phase].failure
     say(f"The verifier calls {floor.successes} of {floor.n} of its own answers WRONG.")
     say(f"So much of the failure rate of {source} may be the verifier's own doing.")
+
+
+def _replayed(
+    replay: Callable[..., Counts], config: Config, store: SqliteStore, source: str, phase: str, bar: Bar
+) -> tuple[list[Probe], list[Probe]]:
+    """Have one phase judged anew as another (`runs.rejudge` or `runs.null`); the probes of both."""
+    from gadfly.cli.findings import sweep_line
+    from gadfly.wiring import Wiring
+
+    replay(
+        Wiring(config),
+        store,
+        source=source,
+        phase=phase,
+        on_progress=lambda done, total, counts: bar.update(done, total, sweep_line(counts)),
+    )
+    return list(store.probes(source)), list(store.probes(phase))
 
 
 def _opened(folder: Path, read_only: bool) -> SqliteStore:

@@ -65,7 +65,6 @@ def demo(
                 wiring,
                 store,
                 resume=began,
-                on_sft_step=lambda done, total, m: None,
                 on_step=lambda done, total, m: bar.update(done, total, training_line(m)),
             )
         say("4. Asking about the kept images again, with the trained questioner.")

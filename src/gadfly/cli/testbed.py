@@ -93,7 +93,6 @@ def build(out: Annotated[Path, typer.Option(help="A new folder for the checkpoin
             Wiring(config),
             store,
             resume=False,
-            on_sft_step=lambda done, total, metrics: None,
             on_step=lambda done, total, metrics: report("polish", done, {"valid": float(metrics["valid_rate"] or 0)}),
         )
     trained.rename(out / "questioner")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from gadfly.config import RewardConfig
 from gadfly.protocols import Embedder
 from gadfly.records import Judgement, PastQuestion, Question, Verdict
@@ -56,7 +58,9 @@ class CombinedReward:
         semantic = dict(zip(valid, self._semantic.novelty(embeddings_V_D, groups_V), strict=True))
         lexical = dict(zip(valid, self._lexical.novelty(texts_V, groups_V), strict=True))
         skills_V = [judgements[index].skills for index in valid]
-        rarity = dict(zip(valid, self._rarity.of(skills_V, self._semantic.near(embeddings_V_D)), strict=True))
+        # Looking for neighbours is work for the whole window, and needed only where skills are unknown.
+        near_V = self._semantic.near(embeddings_V_D) if None in skills_V else np.zeros(len(valid), np.int64)
+        rarity = dict(zip(valid, self._rarity.of(skills_V, near_V), strict=True))
         scored: list[tuple[float | None, Terms]] = []
         for index, judgement in enumerate(judgements):
             terms: Terms = {
