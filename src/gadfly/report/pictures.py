@@ -170,7 +170,7 @@ def _stands_out(row: SkillRow, table: SkillTable) -> bool:
 def _skills_subtitle(table: SkillTable, rows: Sequence[SkillRow]) -> str:
     parts = ["95% intervals by bootstrap over images"]
     if any(_stands_out(row, table) for row in rows):
-        parts.append("red: interval above the overall rate")
+        parts.append("orange: interval above the overall rate")
     if len(rows) < len(table.rows):
         parts.append(f"{len(rows)} of {len(table.rows)} skills")
     return "  ·  ".join(parts)
