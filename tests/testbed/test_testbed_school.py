@@ -13,7 +13,7 @@ from gadfly.cli.testbed import build as cli_build
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import questioner_prompt
 from gadfly.store.sqlite import SqliteStore
-from gadfly.testbed import vocabulary
+from gadfly.testbed import school, vocabulary
 from gadfly.testbed.build import save
 from gadfly.testbed.checkpoints import FOLDER, NAMES, bundled
 from gadfly.testbed.execution import SceneIndex, bits
@@ -63,13 +63,15 @@ def test_descriptions_point_at_what_they_mean() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # three stages of real training, each with a process of its own for its lessons
-def test_each_stage_lowers_its_loss() -> None:
-    """A tiny model, some dozens of steps: the figures that each stage reports go down."""
+@pytest.mark.parametrize("worth_compiling", [501, pytest.param(500, marks=pytest.mark.slow)])
+def test_each_stage_lowers_its_loss(worth_compiling: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny model, some hundreds of steps: the figures that each stage reports go down."""
     seen: dict[str, list[float]] = {}
 
     def report(stage: str, step: int, figures: dict[str, float]) -> None:
         seen.setdefault(stage, []).append(figures["loss"])
 
+    monkeypatch.setattr(school, "WORTH_COMPILING", worth_compiling)
     model = build_model(TINY, seed=0)
     words = model.model.language_model.embed_tokens.weight.clone()
     read(model, AnswerTeacher(), Course(500, 3e-3, n_images=2, length=64, warmup=10), "target", 0, report)

@@ -62,7 +62,9 @@ def refuse_contained(program: Program) -> None:
     image."""
     operation, (a, *rest) = program.operation, program.descriptions
     contained = any(_denies_itself(d) for d in program.descriptions)
-    if operation in ("colour", "shape", "size"):
+    if operation == "exists":
+        contained |= a == Description()  # no image is without a thing
+    elif operation in ("colour", "shape", "size"):
         contained |= _stated(a, operation) is not None
     elif operation == "all":
         attribute = "colour" if program.word in COLOURS else "size"

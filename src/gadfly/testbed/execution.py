@@ -16,6 +16,7 @@ from gadfly.testbed.programs import (
     COMPARISONS,
     NO_SUCH_OBJECT,
     ORDINALS,
+    PARITIES,
     RELATIONS,
     SET_OPERATIONS,
     Description,
@@ -40,10 +41,12 @@ class SceneIndex:
     def __init__(self, scene: Scene) -> None:
         things = self.things = scene.things
         self.everything = (1 << len(things)) - 1
-        self.with_word: dict[str, int] = dict.fromkeys((*SHAPES, *COLOURS, *SIZES), 0)
+        self.with_word: dict[str, int] = dict.fromkeys((*SHAPES, *COLOURS, *SIZES, *PARITIES), 0)
         for i, thing in enumerate(things):
             for word in (thing.shape, thing.colour, thing.size):
                 self.with_word[word] |= 1 << i
+            if thing.digit is not None:
+                self.with_word["odd" if thing.digit % 2 else "even"] |= 1 << i
         self.with_word["thing"] = self.everything
         # related[relation][i]: the things that stand in that relation to thing i.
         self.related: dict[str, list[int]] = {name: [] for name in (*RELATIONS, *COMPARISONS)}
@@ -121,6 +124,16 @@ class SceneIndex:
             raise InvalidReference(AMBIGUOUS, f"{mask.bit_count()} things fit the description")
         return mask.bit_length() - 1
 
+    def true_of(self, program: Program) -> int | None:
+        """The things of which that is true which is asked of a program's first thing ("is … left of the star?"), or
+        None where no such thing is asked. Raises InvalidReference."""
+        if program.operation in self.related:
+            return self.related[program.operation][self.pick_one(program.descriptions[1])]
+        if program.operation == "parity":
+            assert program.word is not None
+            return self.with_word[program.word]
+        return None
+
     def _extreme(self, mask: int, which: str) -> int:
         """The things of `mask` that lie furthest out; more than one where they tie."""
         ahead = {"leftmost": "left_of", "rightmost": "right_of", "topmost": "above", "bottommost": "below"}[which]
@@ -197,11 +210,10 @@ def _run(program: Program, scene: SceneIndex) -> Answer:
             text = ORDINALS[a.row]
         case "column":
             text = ORDINALS[a.column]
-        case "parity":
-            assert a.digit is not None
-            text = _yes((a.digit % 2 == 0) == (program.word == "even"))
-        case _:  # the relations: is the first in that relation to the second?
-            text = _yes(bool(scene.related[operation][ids[1]] >> ids[0] & 1))
+        case _:
+            true_of = scene.true_of(program)
+            assert true_of is not None
+            text = _yes(bool(true_of >> ids[0] & 1))
     return Answer(text, None, ids)
 
 

@@ -94,7 +94,7 @@ def lessons(
             positions[b, :PREFIX] = np.arange(PREFIX)
             blocks[b, :PREFIX] = 0
             index, at, block, misses = SceneIndex(scene), PREFIX, 1, 0
-            while misses < 3:
+            while misses < 6:
                 exercise = teacher(index, step / steps, rng)
                 if exercise is None:
                     misses += 1

@@ -25,6 +25,7 @@ RELATIONS: dict[str, str] = {
 # Relations that only an operation asks for: "is the large star larger than the ring?"
 COMPARISONS = ("same_direction", "larger", "greater")
 SPATIAL = ("left_of", "right_of", "above", "below", "next_to")
+PARITIES = ("even", "odd")
 EXTREMES = ("leftmost", "rightmost", "topmost", "bottommost")
 
 # Operations → the skill that the step needs, how many descriptions they take, and the words they may carry.
@@ -34,7 +35,7 @@ OPERATIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "shape": ("recognition.shape", 1, ()),
     "size": ("recognition.size", 1, ()),
     "digit": ("reading.digit", 1, ()),
-    "parity": ("reading.parity", 1, ("even", "odd")),
+    "parity": ("reading.parity", 1, PARITIES),
     "greater": ("reading.greater", 2, ()),
     "count": ("counting.count", 1, ()),
     "more": ("counting.more", 2, ("more", "fewer")),

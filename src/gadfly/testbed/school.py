@@ -12,9 +12,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
+import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -125,16 +129,38 @@ def _teach(
     learning = [*(p for p in model.parameters() if p.requires_grad), *pointer.parameters()]
     optimizer, schedule = _optimizer(learning, course)
     figures: list[tuple[float, float, float]] = []
-    for step, lesson in enumerate(_in_background(teacher, course, split, seed)):
-        if not (lesson.labels_B_L != IGNORED).any():
-            continue  # the teacher had nothing to say about these scenes
-        loss, pointing, hits = _losses(model, pointer, lesson, embeds(lesson))
-        _step(loss + course.pointing * pointing, learning, optimizer, schedule)
-        figures.append((loss.item(), pointing.item(), hits))
-        after_step(step + 1)
-        if (step + 1) % 250 == 0:
-            names = ("loss", "pointing", "accuracy")
-            report(stage, step + 1, dict(zip(names, np.mean(figures[-250:], axis=0).tolist(), strict=True)))
+    with _language(model, course) as language:
+        for step, lesson in enumerate(_in_background(teacher, course, split, seed)):
+            if not (lesson.labels_B_L != IGNORED).any():
+                continue  # the teacher had nothing to say about these scenes
+            loss, pointing, hits = _losses(language, model.lm_head, pointer, lesson, embeds(lesson))
+            _step(loss + course.pointing * pointing, learning, optimizer, schedule)
+            figures.append((loss.item(), pointing.item(), hits))
+            after_step(step + 1)
+            if (step + 1) % 250 == 0:
+                names = ("loss", "pointing", "accuracy")
+                report(stage, step + 1, dict(zip(names, np.mean(figures[-250:], axis=0).tolist(), strict=True)))
+
+
+WORTH_COMPILING = 1_000  # steps; compiling takes as long as some hundred of them
+
+
+@contextlib.contextmanager
+def _language(model: LlavaForConditionalGeneration, course: Course) -> Iterator[Callable[..., Any]]:
+    """The language model as it is fastest to train here. Plain attention takes a tenth of the time that fused attention
+    takes to go backward under a mask of one's own (CPU, 128 tokens); long courses compile it if there is a compiler."""
+    language: Any = model.model.language_model
+    usual = language.config._attn_implementation
+    language.set_attn_implementation("eager")
+    with warnings.catch_warnings():
+        # Compiling looks at the gradient of what the tower hands over, and is warned that there is none to see yet.
+        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
+        compiler = shutil.which(os.environ.get("CXX", "g++"))
+        compiled = course.steps >= WORTH_COMPILING and compiler is not None
+        try:
+            yield torch.compile(language, dynamic=False) if compiled else language
+        finally:
+            language.set_attn_implementation(usual)
 
 
 def _choices() -> list[Tensor]:
@@ -172,7 +198,7 @@ def _ideal_embeds(model: LlavaForConditionalGeneration, lesson: Lesson) -> Tenso
 
 
 def _losses(
-    model: LlavaForConditionalGeneration, pointer: torch.nn.Linear, lesson: Lesson, embeds: Tensor
+    language: Callable[..., Any], head: torch.nn.Linear, pointer: torch.nn.Linear, lesson: Lesson, embeds: Tensor
 ) -> tuple[Tensor, Tensor, float]:
     """Mean cross-entropy over the completions' tokens; how badly the descriptions' meanings are found (binary
     cross-entropy over cells); and the share of completions whose first token is right."""
@@ -180,18 +206,18 @@ def _losses(
     same = blocks[:, :, None] == blocks[:, None, :]
     to_image = (blocks[:, None, :] == 0).expand_as(same)
     causal = torch.ones(blocks.shape[1], blocks.shape[1], dtype=torch.bool).tril()
-    mask = ((same | to_image) & causal)[:, None]
+    hidden = torch.zeros(same.shape, dtype=torch.bfloat16).masked_fill(~((same | to_image) & causal), -1e4)
     labels = torch.from_numpy(lesson.labels_B_L)
     wanted = labels != IGNORED
     with torch.autocast("cpu", torch.bfloat16):
-        output = model.model.language_model(
+        output = language(
             inputs_embeds=embeds,
-            attention_mask=mask,
+            attention_mask=hidden[:, None],
             position_ids=torch.from_numpy(lesson.positions_B_L),
             use_cache=False,
             output_hidden_states=True,
         )
-        logits = model.lm_head(output.last_hidden_state[wanted])
+        logits = head(output.last_hidden_state[wanted])
     gold = labels[wanted]
     loss = torch.nn.functional.cross_entropy(logits.float(), gold)
     first = wanted & ~torch.nn.functional.pad(wanted, (1, 0))[:, :-1]

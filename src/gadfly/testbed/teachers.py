@@ -37,7 +37,8 @@ class AnswerTeacher:
         if progress >= self.count_from:
             operations += COUNT
         if progress >= self.relate_from:
-            operations += RELATE
+            operations += RELATE * 2
+        operations = [name for name in operations for _ in range(_times(name, scene))]
         depth = 1
         if progress >= self.compose_from and rng.random() < 0.5:
             depth = 2
@@ -50,6 +51,24 @@ class AnswerTeacher:
         assert answer.text is not None
         words, referents = _with_referents(program, scene, rng)
         return Exercise(words, [answer.text], referents)
+
+
+# Operations that need things of a kind, and how many.
+_NEEDED = {
+    "digit": ("digit", 1),
+    "parity": ("digit", 1),
+    "greater": ("digit", 2),
+    "direction": ("arrow", 1),
+    "same_direction": ("arrow", 2),
+}
+
+
+def _times(operation: str, scene: SceneIndex) -> int:
+    """How often an operation is in the hat: the seldom possible more often where they are possible."""
+    if operation not in _NEEDED:
+        return 1
+    shape, n = _NEEDED[operation]
+    return 2 * n if scene.with_word[shape].bit_count() >= n else 0
 
 
 # Shares of questions by number of reasoning steps, 1 to 4.
@@ -96,10 +115,9 @@ def _with_referents(
             referents.append((len(words) - 1, len(description.skills()), scene.pick(description)))
         else:
             words.append(word)
-    if program.operation in scene.related:
+    true_of = scene.true_of(program)
+    if true_of is not None:
         # Behind the question's last word: all things of which what is asked would be true. A yes or a no alone says
         # too little for a comparison to be learned from it.
-        _, b = program.descriptions
-        steps = 1 + len(b.skills())
-        referents.append((len(words) - 1, steps, scene.related[program.operation][scene.pick_one(b)]))
+        referents.append((len(words) - 1, 1 + len(program.descriptions[-1].skills()), true_of))
     return words, tuple(referents)

@@ -89,6 +89,7 @@ def build_model(dimensions: Dimensions, seed: int) -> LlavaForConditionalGenerat
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(config)
+        torch.manual_seed(seed)  # words and language model start alike whatever the tower is
         _start_near_identity(model, dimensions)
     model.generation_config.eos_token_id = ids[END]
     model.generation_config.pad_token_id = ids[PAD]
