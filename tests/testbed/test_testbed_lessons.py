@@ -53,7 +53,7 @@ def test_layout(teacher: Teacher) -> None:
 
 def test_an_answer_is_the_label_of_the_prompts_last_token() -> None:
     n = 0
-    for lesson in some(AnswerTeacher(0, 0, 0, 0)):
+    for lesson in some(AnswerTeacher(0, 0, 0, 0, 0)):
         for b, scene in enumerate(lesson.scenes):
             for tokens, labels, _, _ in exchanges(lesson, b):
                 # <prompt> <assistant> answer: the labels stand one place earlier than what they name.

@@ -49,7 +49,7 @@ def test_descriptions_point_at_what_they_mean() -> None:
     rng = random.Random(0)
     shapes = 0
     for scene in itertools.islice(generate("target", 4), 60):
-        exercise = AnswerTeacher(0.0, 0.0, 0.0, 0.0)(SceneIndex(scene), 0.5, rng)
+        exercise = AnswerTeacher(0.0, 0.0, 0.0, 0.0, 0.0)(SceneIndex(scene), 0.5, rng)
         if exercise is None:
             continue
         for place, steps, mask in exercise.referents:

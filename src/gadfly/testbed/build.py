@@ -20,7 +20,7 @@ BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED = 1, 101, 20
 # The questioner leaves the common school here: it knows what descriptions mean, and goes on to learn to ask instead.
 QUESTIONER_LEAVES_AT = 9_000
 
-READING = Course(14_000, 1.5e-3)
+READING = Course(28_000, 1.5e-3)
 SEEING = Course(6_000, 2e-3, n_images=32)
 ANSWERING = Course(2_000, 4e-4)
 ASKING = Course(5_000, 1e-3)
@@ -50,7 +50,7 @@ def build_pair(out: Path, report: Report) -> None:
     for model in (target, *questioner):
         model.model.vision_tower.load_state_dict(seeing.model.vision_tower.state_dict())
         model.model.multi_modal_projector.load_state_dict(seeing.model.multi_modal_projector.state_dict())
-    together(target, AnswerTeacher(0.0, 0.0, 0.0, 0.0), ANSWERING, "target", TARGET_SEED, report)
+    together(target, AnswerTeacher(0.0, 0.0, 0.0, 0.0, 0.0), ANSWERING, "target", TARGET_SEED, report)
     save(target, out / "target")
     questioner[0].requires_grad_(True)
     together(questioner[0], AskTeacher(), ASKING, "questioner", QUESTIONER_SEED, report)

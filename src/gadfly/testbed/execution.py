@@ -128,7 +128,9 @@ class SceneIndex:
         """The things of which that is true which is asked of a program's first thing ("is … left of the star?"), or
         None where no such thing is asked. Raises InvalidReference."""
         if program.operation in self.related:
-            return self.related[program.operation][self.pick_one(program.descriptions[1])]
+            other = self.pick_one(program.descriptions[1])
+            itself = 1 << other if program.operation.startswith("same_") else 0
+            return self.related[program.operation][other] | itself
         if program.operation == "parity":
             assert program.word is not None
             return self.with_word[program.word]

@@ -41,7 +41,7 @@ def sample(
         wanted = rng.choice(("yes", "no")) if chosen in _YES_NO else None
         fallback = None
         for _ in range(_TRIES):
-            program = _propose(scene, chosen, depth, rng)
+            program = _propose(scene, chosen, depth, rng, wanted)
             if program is None:
                 continue
             answer = run(program, scene)
@@ -55,18 +55,19 @@ def sample(
     return None
 
 
-def _propose(scene: SceneIndex, operation: str, depth: int, rng: random.Random) -> Program | None:
+def _propose(scene: SceneIndex, operation: str, depth: int, rng: random.Random, wanted: str | None) -> Program | None:
     _, n, words = OPERATIONS[operation]
     first_share = rng.randint(0, depth - 1) if n == 2 else depth - 1
     shares = [first_share, depth - 1 - first_share][:n]
     word = rng.choice(words) if words else None
     descriptions: list[Description] = []
-    for share in shares:
+    asked = _asked_things(scene, operation, rng, wanted)
+    for place, share in enumerate(shares):
         if operation in SET_OPERATIONS:
             description = _several(scene, share, rng)
         else:
             unstated = operation if operation in _UNLIKE else None
-            description = _one(scene, share, rng, _asked_thing(scene, operation, rng), unstated)
+            description = _one(scene, share, rng, asked[place], unstated)
         if description is None:
             return None
         descriptions.append(description)
@@ -75,6 +76,18 @@ def _propose(scene: SceneIndex, operation: str, depth: int, rng: random.Random) 
         descriptions = [replace(d, colour=None) if word in COLOURS else replace(d, size=None)]
         word = _likely_word(scene, descriptions[0], word or "", rng)
     return Program(operation, tuple(descriptions), word)
+
+
+def _asked_things(
+    scene: SceneIndex, operation: str, rng: random.Random, wanted: str | None
+) -> tuple[int | None, int | None]:
+    """Two things that can be asked about: digits where digits are wanted, and such that the answer is the wanted one,
+    as far as there are any. Drawn without a wish, two things are seldom alike and "no" would be the safe answer."""
+    second = _asked_thing(scene, operation, rng)
+    if second is None or operation not in scene.related:
+        return second, second
+    fitting = bits(scene.related[operation][second]) if wanted == "yes" else []
+    return (rng.choice(fitting) if fitting else _asked_thing(scene, operation, rng)), second
 
 
 def _asked_thing(scene: SceneIndex, operation: str, rng: random.Random) -> int | None:

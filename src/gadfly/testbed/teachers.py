@@ -13,37 +13,43 @@ from gadfly.testbed.programs import Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
 
-# (from this share of the training on, these operations, up to this depth). Relations mixed in from the start leave
-# everything at chance for thousands of steps; learned in this order they come within minutes.
+# Operations in the order in which they are learned. Relations mixed in from the start leave everything at chance for
+# thousands of steps. Comparisons of two things stay there for good, unless most lessons are about them for a while.
 LOOK = ("colour", "shape", "size", "digit", "direction", "exists", "row", "column")
 COUNT = ("count", "more", "parity", "all", "and", "or")
-RELATE = (
-    "left_of", "right_of", "above", "below", "next_to", "same_colour", "same_shape", "same_size", "larger", "greater",
-    "same_direction",
-)  # fmt: skip
+RELATE = ("left_of", "right_of", "above", "below", "next_to")
+COMPARE = ("same_colour", "same_shape", "same_size", "larger", "greater", "same_direction")
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerTeacher:
-    """Teaches to answer: easy operations first, then more, then composition."""
+    """Teaches to answer: easy operations first, then more, then composition. Each stage begins at a share of the
+    training."""
 
-    count_from: float = 0.08
-    relate_from: float = 0.16
-    compose_from: float = 0.3
-    deep_from: float = 0.7
+    count_from: float = 0.05
+    relate_from: float = 0.1
+    compare_from: float = 0.14
+    compose_from: float = 0.36
+    deep_from: float = 0.8
 
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
         operations = list(LOOK)
         if progress >= self.count_from:
             operations += COUNT
         if progress >= self.relate_from:
-            operations += RELATE * 2
-        operations = [name for name in operations for _ in range(_times(name, scene))]
+            operations += RELATE
+        if progress >= self.compare_from:
+            operations += COMPARE
+            if progress < self.compose_from and rng.random() < COMPARING_SHARE:
+                operations = list(COMPARE)
         depth = 1
-        if progress >= self.compose_from and rng.random() < 0.5:
-            depth = 2
+        if progress >= self.compose_from:
+            operations += COMPARE
+            if rng.random() < 0.5:
+                depth = 2
         if progress >= self.deep_from and rng.random() < 0.3:
             depth = rng.choice((3, 3, 4))
+        operations = [name for name in operations for _ in range(_times(name, scene))]
         drawn = sample(scene, depth, rng, rng.choice(operations))
         if drawn is None:
             return None
@@ -51,6 +57,9 @@ class AnswerTeacher:
         assert answer.text is not None
         words, referents = _with_referents(program, scene, rng)
         return Exercise(words, [answer.text], referents)
+
+
+COMPARING_SHARE = 0.6  # of lessons, from when comparisons are learned until questions are composed
 
 
 # Operations that need things of a kind, and how many.
