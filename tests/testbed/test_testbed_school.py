@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -161,3 +164,28 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
         assert (tmp_path / "new" / name / "model.safetensors").is_file()
     with SqliteStore.open(tmp_path / "new" / "run", read_only=True) as store:
         assert sum(store.counts("train").values()) == 64
+
+
+LEARNER = """
+from gadfly.testbed.school import Course, see
+from gadfly.testbed.vlm import Dimensions, build_model
+if __name__ == "__main__":
+    see(build_model(Dimensions(8, 1, 16, 8, 1, 16, 2), 0), Course(10**6, 1e-3, n_images=2), "target", 0,
+        lambda *figures: print("learning", flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_no_process_is_left_behind_by_a_killed_training(tmp_path: Path) -> None:
+    script = tmp_path / "learner.py"
+    script.write_text(LEARNER)
+    learner = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert learner.stdout is not None and learner.stdout.readline() == "learning\n"
+    children = Path(f"/proc/{learner.pid}/task/{learner.pid}/children").read_text().split()
+    assert children
+    learner.kill()
+    learner.wait()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline, "the process that makes lessons is still there"
+        time.sleep(0.5)

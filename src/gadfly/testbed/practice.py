@@ -12,10 +12,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import LlavaForConditionalGeneration
 
 from gadfly.testbed import vocabulary
+from gadfly.testbed.drawing import draw
 from gadfly.testbed.english import Ungrammatical, parse
 from gadfly.testbed.execution import SceneIndex, needed, run
 from gadfly.testbed.lessons import Exercise
@@ -103,7 +105,7 @@ def _ask(model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scen
     written = generator.generate(
         input_ids=tokens.repeat_interleave(per_scene, 0),
         attention_mask=torch.ones(len(scenes) * per_scene, len(prompt), dtype=torch.long),
-        pixel_values=pixels(list(scenes)).repeat_interleave(per_scene, 0),
+        pixel_values=pixels(np.stack([draw(s) for s in scenes])).repeat_interleave(per_scene, 0),
         do_sample=True,
         top_k=0,
         max_new_tokens=_MAX_WORDS,

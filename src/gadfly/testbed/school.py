@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -21,19 +22,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from queue import Full
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.drawing import draw
 from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, cell_words, lessons
-from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES, Scene, generate
+from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES, generate
 
 Report = Callable[[str, int, dict[str, float]], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +72,21 @@ def read(
 def see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: int, report: Report) -> None:
     """Stage 2: train tower and projector until a cell's token is the sum of its words' embeddings. Scored as a choice
     among the words of each attribute, and pulled towards the sum itself."""
+    with _plain_attention(model.model.vision_tower):
+        _see(model, course, split, seed, report)
+
+
+def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: int, report: Report) -> None:
     seeing = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()]
     optimizer, schedule = _optimizer(seeing, course)
     embeddings = model.model.language_model.embed_tokens.weight.detach()
     choices = _choices()
-    stream = generate(split, seed)
-    ids = vocabulary.ids()
-    for step in range(course.steps):
-        scenes = [next(stream) for _ in range(course.n_images)]
-        words = torch.from_numpy(np.stack([cell_words(s, ids) for s in scenes]))
+    blank = vocabulary.ids()["<blank>"]
+    sights = _in_background(_make_sights, split, seed, course.n_images, course.steps)
+    for step, (drawn, cells) in enumerate(sights):
+        words = torch.from_numpy(cells)
         with torch.autocast("cpu", torch.bfloat16):
-            tokens = _image_tokens(model, scenes)
+            tokens = _image_tokens(model, drawn)
         tokens = tokens.float()
         ideal = embeddings[words].sum(dim=2)
         loss = 4.0 * torch.nn.functional.mse_loss(tokens, ideal) / ideal.var()
@@ -89,7 +97,7 @@ def see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: 
             logits = -torch.cdist(rest.flatten(0, 1), embeddings[candidates]).square() / embeddings.shape[1] ** 0.5
             gold = (words[:, :, place].flatten()[:, None] == candidates).int().argmax(dim=1)
             loss = loss + torch.nn.functional.cross_entropy(logits, gold) / len(choices)
-            filled = (words[:, :, 0] != ids["<blank>"]).flatten()
+            filled = (words[:, :, 0] != blank).flatten()
             right.append((logits.argmax(dim=1) == gold)[filled].float().mean().item())
         _step(loss, seeing, optimizer, schedule)
         if (step + 1) % 100 == 0:
@@ -105,10 +113,11 @@ def together(
     def embeds(lesson: Lesson) -> Tensor:
         words = model.get_input_embeddings()(torch.from_numpy(lesson.input_ids_B_L))
         with torch.autocast("cpu", torch.bfloat16):
-            tokens = _image_tokens(model, lesson.scenes)
+            tokens = _image_tokens(model, np.stack([draw(scene) for scene in lesson.scenes]))
         return torch.cat([words[:, :1], tokens.float(), words[:, 1 + GRID * GRID :]], dim=1)
 
-    _teach(model, teacher, course, split, seed, "together", embeds, report)
+    with _plain_attention(model.model.vision_tower):
+        _teach(model, teacher, course, split, seed, "together", embeds, report)
 
 
 def _teach(
@@ -130,7 +139,7 @@ def _teach(
     optimizer, schedule = _optimizer(learning, course)
     figures: list[tuple[float, float, float]] = []
     with _language(model, course) as language:
-        for step, lesson in enumerate(_in_background(teacher, course, split, seed)):
+        for step, lesson in enumerate(_in_background(_make_lessons, teacher, course, split, seed)):
             if not (lesson.labels_B_L != IGNORED).any():
                 continue  # the teacher had nothing to say about these scenes
             loss, pointing, hits = _losses(language, model.lm_head, pointer, lesson, embeds(lesson))
@@ -146,21 +155,26 @@ WORTH_COMPILING = 1_000  # steps; compiling takes as long as some hundred of the
 
 
 @contextlib.contextmanager
+def _plain_attention(part: Any) -> Iterator[None]:
+    """Fused attention takes several times as long to go backward as its parts do (CPU, short sequences, own masks)."""
+    usual = part.config._attn_implementation
+    part.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        part.set_attn_implementation(usual)
+
+
+@contextlib.contextmanager
 def _language(model: LlavaForConditionalGeneration, course: Course) -> Iterator[Callable[..., Any]]:
-    """The language model as it is fastest to train here. Plain attention takes a tenth of the time that fused attention
-    takes to go backward under a mask of one's own (CPU, 128 tokens); long courses compile it if there is a compiler."""
+    """The language model as it is fastest to train here: compiled in long courses, if there is a compiler."""
     language: Any = model.model.language_model
-    usual = language.config._attn_implementation
-    language.set_attn_implementation("eager")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _plain_attention(language):
         # Compiling looks at the gradient of what the tower hands over, and is warned that there is none to see yet.
         warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
         compiler = shutil.which(os.environ.get("CXX", "g++"))
         compiled = course.steps >= WORTH_COMPILING and compiler is not None
-        try:
-            yield torch.compile(language, dynamic=False) if compiled else language
-        finally:
-            language.set_attn_implementation(usual)
+        yield torch.compile(language, dynamic=False) if compiled else language
 
 
 def _choices() -> list[Tensor]:
@@ -179,14 +193,13 @@ def _choices() -> list[Tensor]:
     return [torch.tensor([ids[w] for w in group]) for group in words]
 
 
-def pixels(scenes: tuple[Scene, ...] | list[Scene]) -> Tensor:
-    """Images as the processor hands them to the tower: (B, 3, 96, 96), scaled to −1 … 1."""
-    images = torch.from_numpy(np.stack([draw(s) for s in scenes]))
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+def pixels(drawn: NDArray[np.uint8]) -> Tensor:
+    """Images (B, 96, 96, 3) as the processor hands them to the tower: (B, 3, 96, 96), scaled to −1 … 1."""
+    return torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
-def _image_tokens(model: LlavaForConditionalGeneration, scenes: tuple[Scene, ...] | list[Scene]) -> Tensor:
-    hidden = model.model.vision_tower(pixels(scenes), output_hidden_states=True).hidden_states[-1]
+def _image_tokens(model: LlavaForConditionalGeneration, drawn: NDArray[np.uint8]) -> Tensor:
+    hidden = model.model.vision_tower(pixels(drawn), output_hidden_states=True).hidden_states[-1]
     return model.model.multi_modal_projector(hidden[:, 1:])  # type: ignore[no-any-return]
 
 
@@ -272,25 +285,46 @@ def _step(
     schedule.step()
 
 
-def _in_background(teacher: Teacher, course: Course, split: str, seed: int) -> Iterator[Lesson]:
-    """The same lessons in the same order as `lessons` gives, made by a second process while the first one learns."""
+def _in_background(make: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
+    """What `make(*arguments)` gives, in the same order, made by a second process while the first one learns."""
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue(maxsize=16)
-    worker = context.Process(target=_make_lessons, args=(queue, teacher, course, split, seed), daemon=True)
+    worker = context.Process(target=_fill, args=(queue, make, *arguments), daemon=True)
     worker.start()
     try:
-        for _ in range(course.steps):
-            yield queue.get(timeout=300)
+        while (made := queue.get(timeout=300)) is not None:
+            yield made
     finally:
         worker.terminate()
         worker.join()
 
 
-def _make_lessons(queue: Any, teacher: Teacher, course: Course, split: str, seed: int) -> None:
-    for lesson in lessons(
-        teacher, split=split, seed=seed, n_images=course.n_images, length=course.length, steps=course.steps
-    ):
-        queue.put(lesson)
+def _fill(queue: Any, make: Callable[..., Iterator[object]], *arguments: Any) -> None:
+    """Ends with the process that learns, however that ends: nobody would take what is made then."""
+    learner = multiprocessing.parent_process()
+    assert learner is not None
+    for made in itertools.chain(make(*arguments), [None]):
+        while learner.is_alive():
+            with contextlib.suppress(Full):
+                queue.put(made, timeout=10)
+                break
+        else:
+            return
+
+
+def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int) -> Iterator[Lesson]:
+    return lessons(teacher, split=split, seed=seed, n_images=course.n_images, length=course.length, steps=course.steps)
+
+
+def _make_sights(
+    split: str, seed: int, n_images: int, steps: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Drawn images (B, 96, 96, 3), and the words for what their cells hold (B, 16, 6)."""
+    ids = vocabulary.ids()
+    stream = generate(split, seed)
+    for _ in range(steps):
+        scenes = list(itertools.islice(stream, n_images))
+        yield np.stack([draw(s) for s in scenes]), np.stack([cell_words(s, ids) for s in scenes])
 
 
 def printer() -> Report:
