@@ -184,7 +184,7 @@ def test_no_process_is_left_behind_by_a_killed_training(tmp_path: Path) -> None:
     children = Path(f"/proc/{learner.pid}/task/{learner.pid}/children").read_text().split()
     assert children
     learner.kill()
-    learner.wait()
+    learner.communicate()
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline, "the process that makes lessons is still there"

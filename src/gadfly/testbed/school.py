@@ -309,6 +309,7 @@ def _fill(queue: Any, make: Callable[..., Iterator[object]], *arguments: Any) ->
                 queue.put(made, timeout=10)
                 break
         else:
+            queue.cancel_join_thread()  # what is under way would be waited for, and nobody reads it any more
             return
 
 
