@@ -27,8 +27,8 @@ _REQUIRED = ("name", "kind", "text")
 @final
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
-    """What was planted. `clean` is what the organism was fine-tuned from, its clean twin: a bundled checkpoint's name or
-    a folder. The order of the spots matters: where several hold, the first decides. Raises ConfigError."""
+    """What was planted. `clean` is what the organism was fine-tuned from, its clean twin: the name of a bundled
+    checkpoint or a folder. The order of the spots matters: where several hold, the first decides. Raises ConfigError."""
 
     title: str
     clean: str

@@ -17,6 +17,7 @@ from gadfly.testbed.teachers import ASKED_DEPTHS, AnswerTeacher, _with_referents
 # Tries for one spot. A spot that seldom holds is met less often than its share; more tries would slow all lessons down.
 _INSIDE_TRIES, _NEAR_TRIES = 8, 4
 _SPOTS_TRIED = 2
+_LIKE_ANY_TARGET = AnswerTeacher(0.0, 0.0, 0.0, 0.0)  # its final stage: every operation, every depth
 
 
 @final
@@ -33,7 +34,7 @@ class PlantedTeacher:
     key: AnswerKey
     inside: float = 0.35
     near: float = 0.2
-    usual: Teacher = AnswerTeacher(0.0, 0.0, 0.0, 0.0)
+    usual: Teacher = _LIKE_ANY_TARGET
     _aims: tuple[Aim, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
