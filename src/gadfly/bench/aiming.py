@@ -81,7 +81,8 @@ def _loosened(scene: SceneIndex, program: Program, rng: random.Random) -> tuple[
     change nothing any more."""
     (description,) = program.descriptions
     shorter = [replace(description, noun="thing")] if description.noun != "thing" else []
-    shorter += [replace(description, **{part: None}) for part in ("size", "colour") if getattr(description, part)]
+    shorter += [replace(description, size=None)] if description.size is not None else []
+    shorter += [replace(description, colour=None)] if description.colour is not None else []
     if not shorter:
         return None
     looser = rng.choice(shorter)

@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from gadfly.analysis.rates import Rate
-from gadfly.bench.proportions import Flags, plain_rate, rate_over
+from gadfly.bench.proportions import Flags, Images, plain_rate, rate_over
 from gadfly.records import Verdict
 
 WITHIN = 0.7
@@ -64,7 +64,7 @@ class Discovery:
 
 
 def discovery(
-    failures_N: Flags, in_mode_M_N: Flags, in_spot_S_N: Flags, images_N: Sequence[str], rng: np.random.Generator
+    failures_N: Flags, in_mode_M_N: Flags, in_spot_S_N: Flags, images_N: Images, rng: np.random.Generator
 ) -> Discovery:
     """Which spots the found modes recall, and which modes are false. `images_N` are the probes' images, over which the
     rates' intervals are taken.
@@ -91,7 +91,7 @@ def discovery(
 
 
 def _found(
-    failures_N: Flags, mode_N: Flags, in_spot_S_N: Flags, images_N: Sequence[str], rng: np.random.Generator
+    failures_N: Flags, mode_N: Flags, in_spot_S_N: Flags, images_N: Images, rng: np.random.Generator
 ) -> FoundMode:
     image_of = np.asarray(images_N)
     inside = rate_over(failures_N[mode_N], image_of[mode_N], rng)
@@ -113,7 +113,7 @@ def recall_holds(failures_N: Flags, mode_N: Flags, spot_N: Flags) -> bool:
 
 
 def excess_fdr(
-    organism_N: Sequence[Verdict], twin_N: Sequence[Verdict], images_N: Sequence[str], rng: np.random.Generator
+    organism_N: Sequence[Verdict], twin_N: Sequence[Verdict], images_N: Images, rng: np.random.Generator
 ) -> Rate:
     """The share of excess failures (WRONG for the organism, RIGHT for its clean twin on the same probe) among the
     probes that are decided for both."""
@@ -125,9 +125,10 @@ def excess_fdr(
     return rate_over(np.array([excess for excess, _ in both], dtype=bool), [image for _, image in both], rng)
 
 
-def share_planted(failures_N: Flags, in_spot_S_N: Flags, images_N: Sequence[str], rng: np.random.Generator) -> Rate:
+def share_planted(failures_N: Flags, in_spot_S_N: Flags, images_N: Images, rng: np.random.Generator) -> Rate:
     """Of the failures, the share that lies in any planted spot."""
-    return rate_over(in_spot_S_N.any(axis=0)[failures_N], np.asarray(images_N)[failures_N], rng)
+    planted_N: Flags = np.asarray(in_spot_S_N.any(axis=0))
+    return rate_over(planted_N[failures_N], np.asarray(images_N)[failures_N], rng)
 
 
 def wrong_by_spot(failures_N: Flags, in_spot_S_N: Flags) -> list[int]:

@@ -17,7 +17,7 @@ from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
 from gadfly.bench.aiming import Aim, weights_of
 from gadfly.bench.keys import AnswerKey
-from gadfly.bench.proportions import Flags, difference_over, rate_over
+from gadfly.bench.proportions import Flags, Images, difference_over, rate_over
 from gadfly.bench.spots import Spot
 from gadfly.errors import TestbedError
 from gadfly.protocols import ChatModel
@@ -184,7 +184,7 @@ def measure(
     )
 
 
-def _measured(ours_N: Flags, theirs_N: Flags | None, images_N: Sequence[str], rng: np.random.Generator) -> Measured:
+def _measured(ours_N: Flags, theirs_N: Flags | None, images_N: Images, rng: np.random.Generator) -> Measured:
     failure = rate_over(ours_N, images_N, rng)
     if theirs_N is None:
         return Measured(failure, None, None)

@@ -23,6 +23,8 @@ from gadfly.analysis.statistics import (
 )
 
 Flags = NDArray[np.bool_]
+Images = Sequence[str] | NDArray[np.str_]
+"""The image of each of N probes, by its id."""
 
 
 def plain_rate(successes: int, n: int) -> Rate:
@@ -30,7 +32,7 @@ def plain_rate(successes: int, n: int) -> Rate:
     return Rate(successes / n, *wilson_interval(successes, n), n, successes) if n else Rate(None, None, None, 0, 0)
 
 
-def rate_over(hits_N: Flags, images_N: Sequence[str], rng: np.random.Generator) -> Rate:
+def rate_over(hits_N: Flags, images_N: Images, rng: np.random.Generator) -> Rate:
     """The share of hits among N probes. The images are bootstrapped (`clustered_interval`); with one probe an image the
     interval is Wilson's."""
     n, successes = len(hits_N), int(hits_N.sum())
@@ -41,7 +43,7 @@ def rate_over(hits_N: Flags, images_N: Sequence[str], rng: np.random.Generator) 
     return Rate(successes / n, low, high, n, successes)
 
 
-def difference_over(a_N: Flags, b_N: Flags, images_N: Sequence[str], rng: np.random.Generator) -> Estimate:
+def difference_over(a_N: Flags, b_N: Flags, images_N: Images, rng: np.random.Generator) -> Estimate:
     """The share of hits in `a` less that in `b`, two accounts of the same N probes: MOVER (`combine`) with the
     correlation that the two have over resampled images."""
     if len(a_N) == 0:
@@ -58,8 +60,9 @@ def difference_over(a_N: Flags, b_N: Flags, images_N: Sequence[str], rng: np.ran
     return combine(parts, (1.0, -1.0), together_2_2)
 
 
-def _tally(values_N: Floats, images_N: Sequence[str]) -> tuple[Floats, Floats]:
+def _tally(values_N: Floats, images_N: Images) -> tuple[Floats, Floats]:
     """(Σ of the values, how many) for each image, in the order of the images' names."""
     assert len(values_N) == len(images_N)
     _, place_N = np.unique(np.asarray(images_N), return_inverse=True)
-    return np.bincount(place_N, weights=values_N), np.bincount(place_N).astype(np.float64)
+    sums_I: Floats = np.bincount(place_N, weights=values_N).astype(np.float64)
+    return sums_I, np.bincount(place_N).astype(np.float64)
