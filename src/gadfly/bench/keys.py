@@ -28,7 +28,9 @@ _REQUIRED = ("name", "kind", "text")
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
     """What was planted. `clean` is what the organism was fine-tuned from, its clean twin: the name of a bundled
-    checkpoint or a folder. The order of the spots matters: where several hold, the first decides. Raises ConfigError."""
+    checkpoint or a folder. The order of the spots matters: where several hold, the first decides.
+
+    Raises ConfigError: no spot, two of the same name."""
 
     title: str
     clean: str
@@ -126,5 +128,5 @@ def key_of(model: str | Path, *, bundled: bool) -> Path | None:
 
 def key_beside(folder: Path) -> Path:
     """Where the key of an organism in `folder` is kept: beside it, not in it, where a run could find it."""
-    whole = folder.resolve()
+    whole = folder.absolute()  # not resolved: a link to an organism has a key of its own
     return whole.with_name(f"{whole.name}.toml")

@@ -5,6 +5,7 @@ Knows chat models by their protocol only.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +22,9 @@ from gadfly.bench.proportions import Flags, Images, difference_over, rate_over
 from gadfly.bench.spots import Spot
 from gadfly.errors import TestbedError
 from gadfly.protocols import ChatModel
-from gadfly.records import Image
+from gadfly.records import Image, Probe
 from gadfly.testbed.album import SceneSource
-from gadfly.testbed.english import realise
+from gadfly.testbed.english import parse, realise
 from gadfly.testbed.evaluation import Exam, sit
 from gadfly.testbed.execution import SceneIndex, run
 from gadfly.testbed.programs import Program
@@ -156,6 +157,18 @@ def in_spots(key: AnswerKey, exam: Exam) -> Flags:
         key.spots_of(index[image.id], program, run(program, index[image.id])) for image, program, _, _ in exam.questions
     ]
     return np.array(held, dtype=bool).reshape(-1, len(key.spots)).T
+
+
+def probes_in_spots(key: AnswerKey, probes: Sequence[Probe], scenes: Mapping[str, Scene]) -> Flags:
+    """Which stored probes lie in which spot, shape S_N. One that is neither RIGHT nor WRONG lies in none. Each probe's
+    first image must be among `scenes`, by its id."""
+    index = functools.cache(lambda image_id: SceneIndex(scenes[image_id]))
+    held_S_N = np.zeros((len(key.spots), len(probes)), dtype=bool)
+    for n, probe in enumerate(probes):
+        if probe.verdict.valid:
+            scene, program = index(probe.images[0].id), parse(probe.question)
+            held_S_N[:, n] = key.spots_of(scene, program, run(program, scene))
+    return held_S_N
 
 
 def measure(
