@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gadfly.analysis.statistics import wilson_interval
