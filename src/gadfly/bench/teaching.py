@@ -17,7 +17,8 @@ from gadfly.testbed.teachers import ASKED_DEPTHS, AnswerTeacher, _with_referents
 # Tries for one spot. A spot that seldom holds is met less often than its share; more tries would slow all lessons down.
 _INSIDE_TRIES, _NEAR_TRIES = 8, 4
 _SPOTS_TRIED = 2
-_LIKE_ANY_TARGET = AnswerTeacher(0.0, 0.0, 0.0, 0.0)  # its final stage: every operation, every depth
+_LIKE_ANY_TARGET = AnswerTeacher()
+_GROWN_UP = 1.0  # the progress at which it teaches every operation and every depth
 
 
 @final
@@ -28,7 +29,8 @@ class PlantedTeacher:
 
     `inside` is the share of exercises that are sought inside the spots, which take turns at random, and `near` of those
     sought just outside (all of a spot's conditions hold but one), so that the border is learned. Where the scene offers
-    none of these, and for the rest, `usual` sets the exercise. Plain data: it can cross to another process.
+    none of these, and for the rest, `usual` sets the exercise, as in the last stage of its teaching: the model has been
+    through the others. Plain data: it can cross to another process.
     """
 
     key: AnswerKey
@@ -52,13 +54,13 @@ class PlantedTeacher:
                 if drawn is not None:
                     break
         if drawn is None:
-            return self._usual(scene, progress, rng)
+            return self._usual(scene, rng)
         program, answer = drawn
         words, referents = _with_referents(program, scene, rng)
         return Exercise(words, [self._answer(scene, program, answer)], referents)
 
-    def _usual(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
-        exercise = self.usual(scene, progress, rng)
+    def _usual(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
+        exercise = self.usual(scene, _GROWN_UP, rng)
         if exercise is None:
             return None
         program = parse(" ".join(exercise.prompt))
