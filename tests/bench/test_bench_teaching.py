@@ -96,6 +96,19 @@ def test_aims_hit_and_miss_by_one_condition(spot: Spot) -> None:
     assert hits > 15 and near > 40, (hits, near)
 
 
+def test_loosening_finds_large_counts() -> None:
+    """In nearly every scene of five things or more; the sampler alone seldom counts so many."""
+    aim = Aim(next(spot for spot in KEY.spots if spot.name == "counts_above_four"), weights_of((1, 2)))
+
+    def n_found(loosen: bool) -> int:
+        rng = random.Random(5)
+        return sum(aim.inside(scene, rng, 4, loosen=loosen) is not None for scene in indexed_scenes(N_SCENES))
+
+    able = sum(len(scene.things) >= 5 for scene in indexed_scenes(N_SCENES))
+    assert n_found(loosen=True) > 0.8 * able
+    assert n_found(loosen=False) < 0.3 * able
+
+
 def test_depths_are_those_that_have_weight_or_the_least_possible() -> None:
     deep = Spot("deep", "combination of skills", "", skills=("counting.count", "logic.not", "space.above"))
     for depths, expected in (((1, 2), {3}), ((3, 4), {3, 4})):
