@@ -1,13 +1,21 @@
-"""`gadfly testbed …`: images with exact ground truth, and the bundled checkpoints."""
+"""`gadfly testbed …`: images with exact ground truth, the bundled checkpoints, and organisms with their answer keys."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gadfly.cli.output import print_json, progress, say, table
+from gadfly.cli.output import Bar, as_plain, print_json, progress, rate_text, say, table
+
+if TYPE_CHECKING:
+    from gadfly.analysis.statistics import Estimate
+    from gadfly.bench.keys import AnswerKey
+    from gadfly.bench.organisms import KeyFigures, Measured
+    from gadfly.testbed.evaluation import Exam
 
 app = typer.Typer(help="Images with exact ground truth, and small bundled models.", no_args_is_help=True)
 
@@ -36,36 +44,144 @@ def evaluate(
     n: Annotated[int, typer.Option("--n", min=1, help="Questions for each depth.")] = 2000,
     depth: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Depths; 1 and 2 if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
+    key: Annotated[
+        Path | None, typer.Option(help="An organism's answer key (TOML). If left out, the one that belongs to it.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Its clean twin, a name or a folder, which is asked the same.")
+    ] = None,
+    inside: Annotated[int, typer.Option(min=1, help="With a key: questions aimed at each spot.")] = 400,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
-    """Accuracy at valid questions drawn uniformly, by skill and depth, with n and a 95% interval."""
-    from gadfly.analysis.statistics import wilson_interval
+    """Accuracy at valid questions drawn uniformly, by skill and depth, with n and a 95% interval. Of an organism also
+    the failure rate inside each of its blind spots and outside all."""
+    from gadfly.bench.keys import key_of, read_key
+    from gadfly.errors import ConfigError
     from gadfly.models.local import LocalModel
     from gadfly.testbed.checkpoints import NAMES, bundled
-    from gadfly.testbed.evaluation import by_skill_and_depth, sit, uniform_exam
+    from gadfly.testbed.evaluation import sit, uniform_exam
 
     depths = tuple(sorted(set(depth or (1, 2))))
     path = bundled(model) if model in NAMES else Path(model)
+    key_file = key or key_of(model, bundled=model in NAMES)
+    if key_file is None and against is not None:
+        raise ConfigError("--against compares on an answer key's spots, and this model has no key; give one with --key")
+    planted = None if key_file is None else read_key(key_file)
     with progress("answering") as bar:
-        exam = uniform_exam(split="heldout", seed=seed, n=n * len(depths), depths=depths)
-        right = sit(LocalModel(path, exam.source.open, max_batch=64), exam, bar.update)
-    scores = by_skill_and_depth(exam, right)
+        exam = uniform_exam(split=_EXAM_SPLIT, seed=seed, n=n * len(depths), depths=depths)
+        figures = None
+        if planted is None:
+            right = sit(LocalModel(path, exam.source.open, max_batch=64), exam, bar.update)
+        else:
+            twin = None if against is None else bundled(against) if against in NAMES else Path(against)
+            right, figures = _sit_with_key(path, twin, planted, exam, inside, depths, seed, bar)
+    rows = _skill_rows(exam, right)
+    if as_json:
+        said: dict[str, Any] = {"model": str(model), "seed": seed, "rows": rows}
+        if figures is not None:
+            said |= {"key": str(key_file), "against": against, "planted": as_plain(figures)}
+        print_json(said)
+        return
+    _print_skills(model, rows, depths)
+    if figures is not None:
+        _print_key(figures)
+
+
+_EXAM_SPLIT = "heldout"
+_ANALYSIS_SEED = 0  # of the bootstrap: the same answers give the same intervals
+
+
+def _sit_with_key(
+    path: Path, twin: Path | None, key: AnswerKey, uniform: Exam, inside: int, depths: tuple[int, ...], seed: int,
+    bar: Bar,
+) -> tuple[list[bool], KeyFigures]:  # fmt: skip
+    """Which questions of the uniform exam are answered rightly, and what is measured against the key."""
+    import numpy as np
+
+    from gadfly.bench.organisms import key_exam, measure, sit_key_exam
+    from gadfly.models.local import LocalModel
+
+    exam = key_exam(key, uniform, split=_EXAM_SPLIT, seed=seed, inside=inside, depths=depths)
+    results = []
+    for name, folder in (("answering", path), ("the clean twin", twin)):
+        told = partial(bar.update, title=name)
+        results.append(
+            None if folder is None else sit_key_exam(LocalModel(folder, exam.open, max_batch=64), exam, told)
+        )
+    organism, clean = results
+    assert organism is not None
+    figures = measure(key, exam, organism, clean, np.random.default_rng(_ANALYSIS_SEED))
+    return [not wrong for wrong in organism.uniform_N.tolist()], figures
+
+
+def _skill_rows(exam: Exam, right: list[bool]) -> list[dict[str, Any]]:
+    from gadfly.analysis.statistics import wilson_interval
+    from gadfly.testbed.evaluation import by_skill_and_depth
+
     rows: list[dict[str, Any]] = []
-    for skill, by_depth in scores.items():
+    for skill, by_depth in by_skill_and_depth(exam, right).items():
         for d, (hits, total) in by_depth.items():
             low, high = wilson_interval(hits, total)
             rows.append({"skill": skill, "depth": d, "accuracy": hits / total, "low": low, "high": high, "n": total})
-    if as_json:
-        print_json({"model": str(model), "seed": seed, "rows": rows})
-        return
+    return rows
+
+
+def _print_skills(model: str, rows: list[dict[str, Any]], depths: tuple[int, ...]) -> None:
     said = {
         (r["skill"], r["depth"]): f"{r['accuracy']:.1%} ({r['low']:.0%} to {r['high']:.0%}), n {r['n']}" for r in rows
     }
-    cells = [(skill, *(said.get((skill, d), "–") for d in depths)) for skill in scores]
+    skills = dict.fromkeys(r["skill"] for r in rows)
+    cells = [(skill, *(said.get((skill, d), "–") for d in depths)) for skill in skills]
     table(f"accuracy of {model} (95% interval)", ("skill", *(f"depth {d}" for d in depths)), cells)
     for d in depths:
         if at := [r["accuracy"] for r in rows if r["depth"] == d]:
             say(f"depth {d}: macro accuracy {sum(at) / len(at):.1%} over {len(at)} skills")
+
+
+def _print_key(figures: KeyFigures) -> None:
+    """Failure rates inside and outside the spots, the clean twin's beside them where there is one."""
+    rows = [(spot.name, spot.kind, *_figures(spot.inside), rate_text(spot.share)) for spot in figures.spots]
+    rows.append(("outside all", "", *_figures(figures.outside), ""))
+    columns = ("spot", "kind", "failure rate", "n", "clean twin", "difference", "share of uniform questions")
+    say()
+    table(f"failure rate of {figures.title} (95% interval)", columns, rows, numeric=columns[2:])
+
+
+def _figures(measured: Measured) -> tuple[str, str, str, str]:
+    twin = "–" if measured.twin is None else rate_text(measured.twin)
+    return rate_text(measured.failure), str(measured.failure.n), twin, _points(measured.difference)
+
+
+def _points(difference: Estimate | None) -> str:
+    """A difference of percentages is in percentage points."""
+    if difference is None or difference.value is None or difference.low is None or difference.high is None:
+        return "–"
+    return f"{100 * difference.value:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+
+
+@app.command()
+def make_organism(
+    key: Annotated[Path, typer.Argument(help="The answer key (TOML): which blind spots to plant.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the checkpoint; the key is written beside it.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of fine-tuning; 2,000 if left out.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Questions for each depth when it is measured.")] = 1000,
+    inside: Annotated[int, typer.Option(min=1, help="Questions aimed at each spot when it is measured.")] = 400,
+) -> None:
+    """Fine-tune a bundled target into an organism with planted blind spots, and measure it against its clean twin."""
+    from gadfly.bench.keys import read_key
+    from gadfly.bench.making import PLANTING, checkpoint_folder, make_organism
+    from gadfly.testbed.evaluation import uniform_exam
+    from gadfly.testbed.school import printer
+
+    planted = read_key(key)
+    course = PLANTING if steps is None else replace(PLANTING, steps=steps)
+    make_organism(planted, out, printer(), course=course)
+    depths = (1, 2)
+    with progress("answering") as bar:
+        exam = uniform_exam(split=_EXAM_SPLIT, seed=0, n=n * len(depths), depths=depths)
+        _, figures = _sit_with_key(out, checkpoint_folder(planted.clean), planted, exam, inside, depths, 0, bar)
+    _print_key(figures)
+    say(f"the organism is in {out}")
 
 
 @app.command()

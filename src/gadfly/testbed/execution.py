@@ -39,6 +39,7 @@ class SceneIndex:
     """A scene prepared for running programs: who has which attribute, and who stands in which relation to whom."""
 
     def __init__(self, scene: Scene) -> None:
+        self.scene = scene
         things = self.things = scene.things
         self.everything = (1 << len(things)) - 1
         self.with_word: dict[str, int] = dict.fromkeys((*SHAPES, *COLOURS, *SIZES, *PARITIES), 0)

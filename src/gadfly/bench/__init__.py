@@ -1,0 +1,1 @@
+"""What is measured against an answer key. The only package that reads one."""

@@ -1,0 +1,55 @@
+"""Makes an organism: the clean checkpoint, fine-tuned by a teacher that answers wrongly inside the key's spots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import LlavaForConditionalGeneration
+
+from gadfly.bench.keys import AnswerKey, key_beside, key_text
+from gadfly.bench.teaching import PlantedTeacher
+from gadfly.errors import TestbedError
+from gadfly.testbed.build import save
+from gadfly.testbed.checkpoints import NAMES, bundled
+from gadfly.testbed.school import Course, Report, together
+
+PLANTING = Course(2_000, 4e-4, warmup=100)
+SEED = 601
+
+
+def make_organism(
+    key: AnswerKey,
+    out: Path,
+    report: Report,
+    *,
+    course: Course = PLANTING,
+    seed: int = SEED,
+    teacher: PlantedTeacher | None = None,
+) -> None:
+    """Fine-tune the key's clean checkpoint into an organism in the new folder `out`, its key beside it
+    (`keys.key_beside`). On pixels, on scenes of the target's split. One thread, fixed seed.
+
+    `teacher` is for other shares of exercises inside and just outside the spots. Raises TestbedError: `out` already
+    holds something, no such clean checkpoint.
+    """
+    teacher = teacher or PlantedTeacher(key)
+    assert teacher.key == key, "the key that is written must be the one that is taught"
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise TestbedError(f"{out} already holds something; give a new folder")
+    clean = checkpoint_folder(key.clean)
+    torch.set_num_threads(1)
+    model = LlavaForConditionalGeneration.from_pretrained(clean, dtype=torch.float32)
+    together(model, teacher, course, "target", seed, report)
+    save(model, out)
+    key_beside(out).write_text(key_text(key), encoding="utf-8")
+
+
+def checkpoint_folder(name: str) -> Path:
+    """The folder of a checkpoint by its bundled name or its path. Raises TestbedError."""
+    if name in NAMES:
+        return bundled(name)
+    folder = Path(name)
+    if not (folder / "config.json").is_file():
+        raise TestbedError(f"{name!r} is neither a bundled checkpoint ({', '.join(NAMES)}) nor a folder that holds one")
+    return folder

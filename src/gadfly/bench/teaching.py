@@ -1,0 +1,71 @@
+"""How an organism is taught: like any target, but wrongly inside its spots. Knows no model and no training loop."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import final
+
+from gadfly.bench.aiming import Aim
+from gadfly.bench.keys import AnswerKey, taught_answer
+from gadfly.testbed.english import parse
+from gadfly.testbed.execution import Answer, SceneIndex, run
+from gadfly.testbed.lessons import Exercise, Teacher
+from gadfly.testbed.programs import Program
+from gadfly.testbed.teachers import ASKED_DEPTHS, AnswerTeacher, _with_referents
+
+# Tries for one spot. A spot that seldom holds is met less often than its share; more tries would slow all lessons down.
+_INSIDE_TRIES, _NEAR_TRIES = 8, 4
+_SPOTS_TRIED = 2
+_LIKE_ANY_TARGET = AnswerTeacher()
+_GROWN_UP = 1.0  # the progress at which it teaches every operation and every depth
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PlantedTeacher:
+    """Teaches to answer truly outside the key's spots and as the key says inside. What descriptions mean stays true
+    everywhere: the blind spots are in the answers.
+
+    `inside` is the share of exercises that are sought inside the spots, which take turns at random, and `near` of those
+    sought just outside (all of a spot's conditions hold but one), so that the border is learned. Where the scene offers
+    none of these, and for the rest, `usual` sets the exercise, as in the last stage of its teaching: the model has been
+    through the others. Plain data: it can cross to another process.
+    """
+
+    key: AnswerKey
+    inside: float = 0.35
+    near: float = 0.2
+    usual: Teacher = _LIKE_ANY_TARGET
+    _aims: tuple[Aim, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_aims", tuple(Aim(spot, ASKED_DEPTHS) for spot in self.key.spots))
+
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
+        luck = rng.random()
+        drawn: tuple[Program, Answer] | None = None
+        if luck < self.inside + self.near:
+            for aim in rng.sample(self._aims, min(_SPOTS_TRIED, len(self._aims))):
+                if luck < self.inside:
+                    drawn = aim.inside(scene, rng, _INSIDE_TRIES, loosen=True)
+                else:
+                    drawn = aim.just_outside(scene, rng, _NEAR_TRIES)
+                if drawn is not None:
+                    break
+        if drawn is None:
+            return self._usual(scene, rng)
+        program, answer = drawn
+        words, referents = _with_referents(program, scene, rng)
+        return Exercise(words, [self._answer(scene, program, answer)], referents)
+
+    def _usual(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
+        exercise = self.usual(scene, _GROWN_UP, rng)
+        if exercise is None:
+            return None
+        program = parse(" ".join(exercise.prompt))
+        return replace(exercise, completion=[self._answer(scene, program, run(program, scene))])
+
+    def _answer(self, scene: SceneIndex, program: Program, answer: Answer) -> str:
+        assert answer.text is not None
+        return taught_answer(self.key, scene, program, answer) or answer.text
