@@ -1,0 +1,127 @@
+"""Conditions of a picture that can be measured from its pixels: brightness, sharpness, clutter, aspect. Sees no objects.
+
+A measure is a number of one picture; a condition is where that number lies among all pictures of a run: the lowest
+third, the highest, or between. So a condition always divides the pictures, however bright all of them are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as pil
+
+from gadfly.errors import ImageError
+from gadfly.protocols import ImageSource
+from gadfly.records import Image
+
+MEASURED_SIDE_PX = 256
+"""Pictures are brought down to this before they are measured, so that a measure does not depend on the camera."""
+
+EDGE = 0.1
+"""A pixel is an edge where the luminance changes by more than this over it, of a range of 1."""
+
+WIDE = 1.2
+"""From this ratio of the sides on a picture is wide or tall; 4:3 is, a slightly cropped square is not."""
+
+_FORMAT = 1  # of the file; measures of another one are made anew
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Numbers of one picture. `brightness` is the mean luminance, 0 to 1. `sharpness` is the variance of the
+    luminance's Laplacian (Pech-Pacheco et al., ICPR 2000). `clutter` is the share of edge pixels (edge density; Mack &
+    Oliva 2004, as compared by Rosenholtz et al., Journal of Vision 7(2):17, 2007). `aspect` is width / height."""
+
+    brightness: float
+    sharpness: float
+    clutter: float
+    aspect: float
+
+
+def measure(source: ImageSource, image: Image) -> Measures:
+    """The measures of one picture. Raises ImageError where it cannot be opened."""
+    picture = source.open(image)
+    aspect = picture.width / picture.height
+    grey = picture.convert("L")
+    grey.thumbnail((MEASURED_SIDE_PX, MEASURED_SIDE_PX), pil.Resampling.BOX)
+    luminance_H_W = np.asarray(grey, dtype=np.float64) / 255
+    padded_H_W = np.pad(luminance_H_W, 1, mode="edge")
+    down_H_W = padded_H_W[2:, 1:-1] - padded_H_W[:-2, 1:-1]
+    right_H_W = padded_H_W[1:-1, 2:] - padded_H_W[1:-1, :-2]
+    around_H_W = padded_H_W[2:, 1:-1] + padded_H_W[:-2, 1:-1] + padded_H_W[1:-1, 2:] + padded_H_W[1:-1, :-2]
+    laplacian_H_W = around_H_W - 4 * luminance_H_W
+    return Measures(
+        brightness=float(luminance_H_W.mean()),
+        sharpness=float(laplacian_H_W.var()),
+        clutter=float((np.hypot(down_H_W, right_H_W) / 2 > EDGE).mean()),
+        aspect=aspect,
+    )
+
+
+def measure_all(
+    source: ImageSource,
+    images: Iterable[Image],
+    known: Mapping[str, Measures],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Measures]:
+    """The measures of `images` by id, those that are `known` already left as they are. A picture that is gone or broken
+    has none."""
+    wanted = {image.id: image for image in images}
+    missing = [image for image in wanted.values() if image.id not in known]
+    found = {image_id: measures for image_id, measures in known.items() if image_id in wanted}
+    for done, image in enumerate(missing, start=1):
+        try:
+            found[image.id] = measure(source, image)
+        except ImageError:
+            continue
+        finally:
+            if on_progress is not None:
+                on_progress(done, len(missing))
+    return found
+
+
+def conditions(measures: Mapping[str, Measures]) -> dict[str, tuple[str, ...]]:
+    """The items of each image by id, from the measures of all images. A measure that is the same in every image, or
+    nearly so that a third cannot be told from the rest, gives none."""
+    ids = sorted(measures)
+    if not ids:
+        return {}
+    numbers_N_4 = np.array([astuple(measures[image_id]) for image_id in ids])
+    named: list[list[str]] = [[] for _ in ids]
+    for column, one in enumerate(fields(Measures)):
+        names = _aspects(numbers_N_4[:, column]) if one.name == "aspect" else _thirds(numbers_N_4[:, column])
+        if len(set(names)) > 1:
+            for some, name in zip(named, names, strict=True):
+                some.append(f"image:{one.name}.{name}")
+    return {image_id: tuple(some) for image_id, some in zip(ids, named, strict=True)}
+
+
+def _thirds(numbers_N: NDArray[np.float64]) -> list[str]:
+    low, high = np.quantile(numbers_N, [1 / 3, 2 / 3])
+    return ["low" if number < low else "high" if number > high else "middle" for number in numbers_N]
+
+
+def _aspects(aspects_N: NDArray[np.float64]) -> list[str]:
+    return ["wide" if aspect >= WIDE else "tall" if aspect <= 1 / WIDE else "square" for aspect in aspects_N]
+
+
+def read_measures(path: Path) -> dict[str, Measures]:
+    """What `write_measures` wrote; nothing where there is no such file, or it is torn or of another format."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if data["format"] != _FORMAT:
+            return {}
+        return {image_id: Measures(**{k: float(v) for k, v in one.items()}) for image_id, one in data["images"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_measures(path: Path, measures: Mapping[str, Measures]) -> None:
+    """Keep the measures, by id, for the next time."""
+    data = {"format": _FORMAT, "images": {image_id: asdict(measures[image_id]) for image_id in sorted(measures)}}
+    path.write_text(json.dumps(data, indent=0) + "\n", encoding="utf-8")
