@@ -86,15 +86,33 @@ def clustered_rates(sums: Sums, level: float = LEVEL) -> list[Rate]:
     return found
 
 
+def sums_of_groups(
+    group_E: NDArray[np.int64], image_E: NDArray[np.int64], wrong_E: NDArray[np.bool_], n_groups: int
+) -> Sums:
+    """The sums of each of `n_groups` groups of probes, from one entry E for every membership of a probe in a group."""
+    width = int(image_E.max(initial=0)) + 1
+    pairs_P, place_E = np.unique(group_E * width + image_E, return_inverse=True)  # P: pairs of group and image
+    trials_P = np.bincount(place_E, minlength=len(pairs_P)).astype(np.float64)
+    wrong_P = np.bincount(place_E, weights=wrong_E, minlength=len(pairs_P)).astype(np.float64)
+    group_P = pairs_P // width
+
+    def by_group(numbers_P: Floats) -> Floats:
+        return np.bincount(group_P, weights=numbers_P, minlength=n_groups).astype(np.float64)
+
+    return Sums(
+        by_group(wrong_P),
+        by_group(trials_P),
+        by_group(np.ones_like(trials_P)),
+        by_group(wrong_P**2),
+        by_group(wrong_P * trials_P),
+        by_group(trials_P**2),
+    )
+
+
 def rate_by_image(wrong_N: NDArray[np.bool_], image_N: NDArray[np.int64], members_N: NDArray[np.bool_]) -> Rate:
     """The share of `wrong` among the members of N probes, with its interval over images."""
-    images = image_N[members_N]
-    if not len(images):
-        return Rate(None, None, None, 0, 0)
-    _, place = np.unique(images, return_inverse=True)
-    trials_I = np.bincount(place)
-    successes_I = np.bincount(place, weights=wrong_N[members_N]).astype(np.int64)
-    return clustered_rates(Sums.of(successes_I[:, None], trials_I[:, None]))[0]
+    rows = np.flatnonzero(members_N)
+    return clustered_rates(sums_of_groups(np.zeros(len(rows), np.int64), image_N[rows], wrong_N[rows], 1))[0]
 
 
 def lift(inside: Rate, outside: Rate) -> Estimate:

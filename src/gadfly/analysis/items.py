@@ -140,7 +140,7 @@ def tabulate(
     keys = [image_key(probe) for probe in valid]
     order = sorted(range(len(valid)), key=lambda i: (keys[i], valid[i].key.attempt, valid[i].key.step, valid[i].key.index))
     valid, keys = [valid[i] for i in order], [keys[i] for i in order]
-    skills = _skills(valid, annotator)
+    skills = named_skills(valid, annotator)
     concepts = [None] * len(valid) if annotator is None else annotator.concepts([probe.question for probe in valid])
     of_images: dict[ImageKey, tuple[str, ...]] = {
         key: tuple(sorted({item for image in key for item in (conditions or {}).get(image, ())})) for key in set(keys)
@@ -168,7 +168,8 @@ def tabulate(
     )
 
 
-def _skills(probes: Sequence[Probe], annotator: Annotator | None) -> list[tuple[str, ...] | None]:
+def named_skills(probes: Sequence[Probe], annotator: Annotator | None) -> list[tuple[str, ...] | None]:
+    """The skills of each probe: the verdict's, or else the annotator's; None where neither knows."""
     skills = [probe.judgement.skills for probe in probes]
     unknown = [i for i, some in enumerate(skills) if some is None]
     if annotator is not None and unknown:

@@ -91,9 +91,9 @@ class ModeSearch:
     reason: str | None
 
 
-def covers(mode: Mode, items: Collection[str]) -> bool:
+def covers(mode: Mode, items_of_probe: frozenset[str]) -> bool:
     """Whether a probe with these items (`items.items_of`) belongs to the mode: it has all of the mode's."""
-    return set(mode.items) <= set(items)
+    return items_of_probe.issuperset(mode.items)
 
 
 def mode_id(items: Collection[str]) -> str:
