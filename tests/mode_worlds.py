@@ -16,10 +16,22 @@ FAMILIES = {"counting": 3, "space": 7, "reading": 4, "logic": 7, "orientation": 
 SKILLS = tuple(f"{family}.{family[0]}{i}" for family, n in FAMILIES.items() for i in range(n))
 CONCEPTS = tuple(f"c{i:02}" for i in range(21))
 ANSWERS = ("yes_no.yes", "yes_no.no", "number.0", "number.1", "number.2", "number.3_4", "number.5_9", "colour.red")
-CONDITIONS = tuple(f"{m}.{third}" for m in ("brightness", "sharpness", "clutter") for third in ("low", "middle", "high"))
+CONDITIONS = tuple(
+    f"{m}.{third}" for m in ("brightness", "sharpness", "clutter") for third in ("low", "middle", "high")
+)
 
 Blind = Mapping[frozenset[str], float]
 """Planted modes: items → the failure rate there. Elsewhere the base rate holds."""
+
+
+PLANTED: Blind = {
+    frozenset({"skill:counting.c1"}): 0.6,
+    frozenset({"skill:space.s0", "concept:c02"}): 0.75,
+    frozenset({"concept:c05", "image:brightness.low"}): 0.6,
+    frozenset({"skill:logic.l1", "answer:number.3_4"}): 0.7,
+    frozenset({"skill:reading.r0", "skill:space.s2"}): 0.8,
+}
+BASE = 0.2  # the failure rate elsewhere
 
 
 def world(n: int, n_images: int, seed: int) -> ItemTable:
@@ -95,3 +107,14 @@ def _mislabel(table: ItemTable, share: float, rng: np.random.Generator) -> NDArr
     holds[rows[hit], columns[which[hit]]] = False
     holds[rows[hit], rng.choice(columns, size=int(hit.sum()))] = True
     return holds
+
+
+def part(table: ItemTable, rows_N: NDArray[np.bool_]) -> ItemTable:
+    """The world of some of its probes."""
+    return replace(
+        table,
+        probes=tuple(probe for probe, kept in zip(table.probes, rows_N, strict=True) if kept),
+        holds_N_K=table.holds_N_K[rows_N],
+        wrong_N=table.wrong_N[rows_N],
+        image_N=table.image_N[rows_N],
+    )

@@ -6,8 +6,8 @@ those of a sweep that goes through the same questions again. Suffixes: K kinds o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from scipy.special import gammaln, stdtrit
 from gadfly.analysis.clustered import clustered_rates, sums_of_groups
 from gadfly.analysis.items import named_skills
 from gadfly.analysis.rates import Rate, distinct, image_key
-from gadfly.analysis.statistics import LEVEL, Estimate, Floats
+from gadfly.analysis.statistics import LEVEL, Estimate, Floats, wilson_interval
 from gadfly.protocols import Annotator
 from gadfly.records import Probe, Verdict
 
@@ -106,7 +106,8 @@ def growth(kind_E: Whole, image_E: Whole, per_image_I: Whole, more: int = MORE, 
     Rarefaction: Hurlbert, Ecology 52, 1971, in the incidence form of Mao, Colwell & Chang, Biometrics 61, 2005.
     Unseen: the share of entries whose kind was shown once (Good, Biometrika 40, 1953). New ones: the extrapolation of
     Chao et al., Ecological Monographs 84, 2014, table 1, incidence form. Intervals are value ± t · s, s by the jackknife
-    over images (`comparison.rarefy` says why not the bootstrap); that of the new ones also holds the chance of what the
+    over images (`comparison.rarefy` says why not the bootstrap), or where no kind was shown once only, up to Wilson's
+    bound for none of as many entries; that of the new ones also holds the chance of what the
     next probes show, by Poisson's variance, since it is said of what will be counted."""
     n_images, total = len(per_image_I), int(per_image_I.sum())
     counts_K = np.bincount(kind_E)
@@ -128,17 +129,25 @@ def growth(kind_E: Whole, image_E: Whole, per_image_I: Whole, more: int = MORE, 
     unseen = estimate(once / len(kind_E), left.once_I / np.maximum(left.entries_I, 1), most=1.0)
     new = float(_new_kinds(np.array(total), np.array(once), np.array(twice), more))
     new_I = _new_kinds(left.total_I, left.once_I, left.twice_I, more)
-    return Growth(int(np.count_nonzero(counts_K)), total, curve, unseen, more, estimate(new, new_I, chance=new))
+    new_in_more = estimate(new, new_I, chance=new)
+    if once == 0:  # nothing varies, which does not mean that nothing is uncertain: each further entry may be the first
+        _, most = wilson_interval(0, len(kind_E), level)
+        unseen = replace(unseen, high=most)
+        new_in_more = replace(new_in_more, high=most * more * len(kind_E) / total)
+    return Growth(int(np.count_nonzero(counts_K)), total, curve, unseen, more, new_in_more)
 
 
 def _new_kinds(total: Floats, once: Floats, twice: Floats, more: int) -> Floats:
     """How many kinds `more` further probes would show for the first time: Q0 · (1 - (1 - Q1/(T·Q0 + Q1))^more), with Q0
     the kinds that were never shown, by Chao2: (T-1)/T · Q1²/(2·Q2), or (T-1)/T · Q1·(Q1-1)/2 where Q2 is 0."""
     total = np.maximum(np.asarray(total, dtype=np.float64), 1.0)
-    unseen = (total - 1) / total * np.where(twice > 0, once**2 / (2 * np.maximum(twice, 1)), once * (once - 1) / 2)
+    unseen = (
+        (total - 1)
+        / total
+        * np.where(twice > 0, once**2 / (2 * np.maximum(twice, 1)), once * np.maximum(once - 1, 0) / 2)
+    )
     chance = np.divide(once, total * unseen + once, out=np.zeros_like(unseen), where=unseen > 0)
-    # Where as good as nothing is unseen, the limit; there chance is near 1/T and the formula is exact as well.
-    return np.asarray(unseen * -np.expm1(more * np.log1p(-np.minimum(chance, 1 - 1e-12))))
+    return np.asarray(unseen * (1 - (1 - chance) ** more))
 
 
 class _LeftOut:
@@ -215,9 +224,8 @@ def _sentence(wrong: Growth) -> str:
     new = wrong.new_in_more
     if new.value is None:
         return "No combination of skills was answered WRONG, so nothing can be said of further ones."
-    say: Callable[[float], str] = lambda number: f"{number:.0f}"  # noqa: E731
-    interval = "" if new.low is None or new.high is None else f" ({say(new.low)} to {say(new.high)})"
+    interval = "" if new.low is None or new.high is None else f" ({new.low:.0f} to {new.high:.0f})"
     return (
-        f"Another {wrong.more:,} probes would find about {say(new.value)}{interval} combinations of skills that were not "
+        f"Another {wrong.more:,} probes would find about {new.value:.0f}{interval} combinations of skills that were not "
         "answered WRONG before."
     )

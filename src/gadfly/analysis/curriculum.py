@@ -100,7 +100,9 @@ def curriculum(probes: Iterable[Probe], annotator: Annotator | None = None) -> C
     windows = _stretches(named, n_steps, WINDOWS, names, images)
     if not all(third.stretch.n for third in thirds):
         return "a third of the steps has no valid question with known skills"
-    shares = [_rates(third.asked_I_K, np.broadcast_to(third.trials_I[:, None], third.asked_I_K.shape)) for third in thirds]
+    shares = [
+        _rates(third.asked_I_K, np.broadcast_to(third.trials_I[:, None], third.asked_I_K.shape)) for third in thirds
+    ]
     failures = [_rates(third.wrong_I_K, third.asked_I_K) for third in thirds]
     changes = _changes(thirds[0], thirds[-1], 1 - (1 - LEVEL) / max(len(names), 1))
     courses = [

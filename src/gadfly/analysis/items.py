@@ -138,7 +138,9 @@ def tabulate(
     are left out, and all but the MAX_ITEMS most frequent."""
     valid = [probe for probe in distinct(probes) if probe.verdict.valid]
     keys = [image_key(probe) for probe in valid]
-    order = sorted(range(len(valid)), key=lambda i: (keys[i], valid[i].key.attempt, valid[i].key.step, valid[i].key.index))
+    order = sorted(
+        range(len(valid)), key=lambda i: (keys[i], valid[i].key.attempt, valid[i].key.step, valid[i].key.index)
+    )
     valid, keys = [valid[i] for i in order], [keys[i] for i in order]
     skills = named_skills(valid, annotator)
     concepts = [None] * len(valid) if annotator is None else annotator.concepts([probe.question for probe in valid])

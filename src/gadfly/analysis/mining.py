@@ -88,7 +88,7 @@ def mine(
     holds_N_K: Flags, wrong_N: Flags, image_N: Whole, items: tuple[str, ...], settings: MiningSettings
 ) -> tuple[list[Find], Tested]:
     """The finds, strongest first, and all that was tested. Rows of one image must be neighbours."""
-    tested = test_all(holds_N_K, wrong_N, image_N, items, settings)
+    tested = try_all(holds_N_K, wrong_N, image_N, items, settings)
     rate = float(wrong_N.mean()) if len(wrong_N) else 0.0
     share_M = tested.n_M / max(len(wrong_N), 1)
     # excess over elsewhere: (r - p) / (1 - share), with p the overall rate
@@ -102,7 +102,7 @@ def mine(
     return [_find(tested, m) for m in kept], tested
 
 
-def test_all(
+def try_all(
     holds_N_K: Flags, wrong_N: Flags, image_N: Whole, items: tuple[str, ...], settings: MiningSettings
 ) -> Tested:
     """Test every itemset of up to `max_items` items that has enough support."""
@@ -189,7 +189,9 @@ def _tested(itemset_M_3: Whole, sums_M_7: Floats, wrong_N: Flags, image_N: Whole
     return Tested(itemset_M_3, n_M, wrong_M, images_M, wrong_images_M, effect_M, p_M, q_M, z_M)
 
 
-def tail(n_M: Floats, wrong_M: Floats, effect_M: Floats, rate_M: Floats, share_M: Floats | float) -> tuple[Floats, Floats]:
+def tail(
+    n_M: Floats, wrong_M: Floats, effect_M: Floats, rate_M: Floats, share_M: Floats | float
+) -> tuple[Floats, Floats]:
     """(p, z): how likely so many WRONG or more are at the rate `rate_M`, and the signed root of the deviance.
 
     The binomial tail at the effective number of trials, n / effect (Korn & Graubard, Survey Methodology 24, 1998, put

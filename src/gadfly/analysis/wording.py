@@ -70,7 +70,9 @@ def describe(items: Iterable[str], failure: Rate, elsewhere: Rate) -> str:
     if by_kind["image"]:
         which += f" about {_and([_condition(value) for value in by_kind['image']])} images"
     if failure.value is None:
-        return f"The target fails at {which}. The images it was not found on hold no such question, so there is no rate."
+        return (
+            f"The target fails at {which}. The images it was not found on hold no such question, so there is no rate."
+        )
     said = f"The target fails at {which}: it is WRONG on {_rate(failure)}"
     return f"{said}, elsewhere on {_rate(elsewhere)}." if elsewhere.value is not None else f"{said}."
 
