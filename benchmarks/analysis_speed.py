@@ -77,7 +77,8 @@ def main() -> None:
     print(said.getvalue()[:1500])
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(
-        f"{chosen.probes} probes about {chosen.images} images: {wall_s:.1f} s, {cpu_s:.1f} s of CPU, peak {peak_mb:.0f} MB"
+        f"{chosen.probes} probes about {chosen.images} images: {wall_s:.1f} s, {cpu_s:.1f} s of CPU, "
+        f"peak {peak_mb:.0f} MB"
     )
 
 

@@ -1,4 +1,4 @@
-"""Worlds with known answers for the tests of mode mining: questions with items, and a target that fails where planted."""
+"""Worlds with known answers for the tests of mode mining: questions with items, a target that fails where planted."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def _probe(i: int, image: int):  # type: ignore[no-untyped-def]
 def judged(
     table: ItemTable, blind: Blind, base: float, seed: int, likeness: float = 0.0, mislabelled: float = 0.0
 ) -> ItemTable:
-    """The world after a target failed at `blind` and at `base` elsewhere. With `likeness` each image has a difficulty of
-    its own, which moves all its rates on the scale of logits by a normal of that deviation. A share `mislabelled` of
+    """The world after a target failed at `blind` and at `base` elsewhere. With `likeness` each image has a difficulty
+    of its own, which moves all its rates on the scale of logits by a normal of that deviation. A share `mislabelled` of
     skill labels is then replaced by other skills, so that the analysis sees labels that are wrong."""
     rng = np.random.default_rng(seed)
     rate_N = np.full(len(table.probes), base)

@@ -58,7 +58,7 @@ class Verifier(Protocol):
 
 
 class Annotator(Protocol):
-    """Says what questions need, from their texts alone. None where it cannot say; an empty tuple where it is nothing."""
+    """Says what questions need, from their texts alone: None where it cannot say, an empty tuple where nothing."""
 
     def skills(self, questions: Sequence[str]) -> list[tuple[str, ...] | None]:
         """The skills that each question needs, as `family.skill`, sorted."""

@@ -87,7 +87,7 @@ def test_thirds_divide_and_equal_measures_say_nothing() -> None:
 
 def test_aspect_has_fixed_bounds() -> None:
     measures = {f"{aspect}": Measures(0.5, 0.5, 0.5, aspect) for aspect in (4 / 3, 1.1, 1.0, 3 / 4)}
-    assert [some for some in conditions(measures).values()] == [
+    assert list(conditions(measures).values()) == [
         ("image:aspect.tall",),
         ("image:aspect.square",),
         ("image:aspect.square",),

@@ -43,8 +43,9 @@ def false_runs(runs: int, n: int, n_images: int, base: float, likeness: float) -
 
 
 def test_planted_modes_are_found() -> None:
-    """5,000 probes about 1,000 images. On the searched half the five have about 630, 67, 86, 16 and 17 probes: the first
-    three were found in 100, 93 and 82% of 40 worlds, the last two, below the least support of 20, in 3 and 35%."""
+    """5,000 probes about 1,000 images. On the searched half the five have about 630, 67, 86, 16 and 17 probes: the
+    first three were found in 100, 93 and 82% of 40 worlds, the last two, below the least support of 20, in 3 and
+    35%."""
     found = found_in(5000, 1000, worlds=8)
     precision, _ = precision_and_recall(found)
     counts = Counter(frozenset(mode.items) for modes in found for mode in modes)
@@ -54,7 +55,7 @@ def test_planted_modes_are_found() -> None:
 
 
 def test_a_target_that_fails_alike_everywhere_has_no_modes() -> None:
-    """At most 2 of 30: the chance of more is under 2% where 2% of runs have a false mode, which is more than measured."""
+    """At most 2 of 30: the chance of more is under 2% where 2% of runs have a false mode, more than was measured."""
     assert false_runs(30, 3000, 400, base=0.3, likeness=0.5) <= 2
 
 
@@ -94,8 +95,8 @@ def test_intervals_of_rates_on_the_other_half_hold_what_they_should(likeness: fl
 
 @pytest.mark.slow
 def test_wrong_skill_labels_cost_recall_before_precision() -> None:
-    """20,000 probes, 12 worlds each. Measured precision and recall with no, 5, 10, 20 and 40% of the skill labels wrong:
-    98/98, 98/97, 98/97, 98/95 and 100/73%."""
+    """20,000 probes, 12 worlds each. Measured precision and recall with no, 5, 10, 20 and 40% of the skill labels
+    wrong: 98/98, 98/97, 98/97, 98/95 and 100/73%."""
     clean, tenth, many = (precision_and_recall(found_in(20_000, 2000, 5, share)) for share in (0.0, 0.1, 0.4))
     assert clean[0] >= 0.9 and clean[1] >= 0.9
     assert tenth[0] >= 0.9 and tenth[1] >= 0.85

@@ -1,7 +1,7 @@
 """Rates over clusters of probes, many at once and without resampling. Knows arrays, no probes.
 
-`statistics.clustered_interval` bootstraps one rate. Here the variance comes from linearisation, which needs one pass and
-no replicates: to 100,000 probes the bootstrap's replicates alone would take gigabytes. The two agree but for the
+`statistics.clustered_interval` bootstraps one rate. Here the variance comes from linearisation, which needs one pass
+and no replicates: to 100,000 probes the bootstrap's replicates alone would take gigabytes. The two agree but for the
 bootstrap's noise (tested). Suffixes: I images, K rates.
 """
 
@@ -49,7 +49,7 @@ def design_effects(sums: Sums) -> tuple[Floats, NDArray[np.bool_]]:
 
     The linearised variance of a ratio of sums over clusters, I/(I-1) · Σ (successes - rate · trials)² / (Σ trials)²
     (Cochran, Sampling Techniques, 1977, section 9A.1), over rate · (1 - rate) / Σ trials. Where that cannot be had (all
-    0, all 1, one image) an image counts as one trial, the cautious extreme, as in `clustered_interval`. Needs trials."""
+    0, all 1, one image) an image counts as one trial, the cautious extreme, as in `clustered_interval`."""
     n_K, images_K = sums.trials_K, sums.images_K
     rate_K = sums.successes_K / n_K
     squares_K = sums.successes_squared_K - 2 * rate_K * sums.products_K + rate_K**2 * sums.trials_squared_K

@@ -1,4 +1,4 @@
-"""Conditions of a picture that can be measured from its pixels: brightness, sharpness, clutter, aspect. Sees no objects.
+"""Conditions of a picture that can be measured from its pixels: brightness, sharpness, clutter, aspect.
 
 A measure is a number of one picture; a condition is where that number lies among all pictures of a run: the lowest
 third, the highest, or between. So a condition always divides the pictures, however bright all of them are.

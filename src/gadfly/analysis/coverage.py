@@ -37,9 +37,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The distinct things of one kind: `observed` in `n` probes. `curve` is the rarefaction curve. `unseen` is the chance
-    that the next probe that shows any shows one not seen before (Good & Turing), `new_in_more` how many further ones
-    `more` probes would show."""
+    """The distinct things of one kind: `observed` in `n` probes. `curve` is the rarefaction curve. `unseen` is the
+    chance that the next probe that shows any shows one not seen before (Good & Turing), `new_in_more` how many further
+    ones `more` probes would show."""
 
     observed: int
     n: int
@@ -62,8 +62,8 @@ class FailingCombination:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Skills that valid questions needed, combinations that they needed, combinations that were WRONG; which of these are
-    failing (`FailingCombination`); and what more probes would bring, in a sentence."""
+    """Skills that valid questions needed, combinations that they needed, combinations that were WRONG; which of these
+    are failing (`FailingCombination`); and what more probes would bring, in a sentence."""
 
     skills: Growth
     combinations: Growth
@@ -105,10 +105,10 @@ def growth(kind_E: Whole, image_E: Whole, per_image_I: Whole, more: int = MORE, 
 
     Rarefaction: Hurlbert, Ecology 52, 1971, in the incidence form of Mao, Colwell & Chang, Biometrics 61, 2005.
     Unseen: the share of entries whose kind was shown once (Good, Biometrika 40, 1953). New ones: the extrapolation of
-    Chao et al., Ecological Monographs 84, 2014, table 1, incidence form. Intervals are value ± t · s, s by the jackknife
-    over images (`comparison.rarefy` says why not the bootstrap), or where no kind was shown once only, up to Wilson's
-    bound for none of as many entries; that of the new ones also holds the chance of what the
-    next probes show, by Poisson's variance, since it is said of what will be counted."""
+    Chao et al., Ecological Monographs 84, 2014, incidence form. Intervals are value ± t · s, s by the
+    jackknife over images (`comparison.rarefy` says why not the bootstrap), or where no kind was shown once only, up to
+    Wilson's bound for none of as many entries; that of the new ones also holds the chance of what the next probes show,
+    by Poisson's variance, since it is said of what will be counted."""
     n_images, total = len(per_image_I), int(per_image_I.sum())
     counts_K = np.bincount(kind_E)
     left = _LeftOut(kind_E, image_E, per_image_I, counts_K)
@@ -226,6 +226,6 @@ def _sentence(wrong: Growth) -> str:
         return "No combination of skills was answered WRONG, so nothing can be said of further ones."
     interval = "" if new.low is None or new.high is None else f" ({new.low:.0f} to {new.high:.0f})"
     return (
-        f"Another {wrong.more:,} probes would find about {new.value:.0f}{interval} combinations of skills that were not "
-        "answered WRONG before."
+        f"Another {wrong.more:,} probes would find about {new.value:.0f}{interval} combinations of skills that "
+        "were not answered WRONG before."
     )

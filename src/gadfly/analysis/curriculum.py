@@ -1,7 +1,7 @@
 """How what is asked changes over a training: the share and the failures of each skill, and the depth. Knows no reward.
 
-The paper reports that basic skills peak early and that complex questions emerge late. How it decides that cannot be read
-of it; the rule here is ours.
+The paper reports that basic skills peak early and that complex questions emerge late. How it decides that cannot be
+read of it; the rule here is ours.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Course(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SkillCourse:
-    """One skill over the training. `shares` are its shares of the valid questions in each third of the steps, `failures`
-    the failure rates of the questions that need it; `change` is the last share minus the first, its interval at 1 -
-    5%/skills (Bonferroni), since as many skills are judged at once. `asked` and `wrong` count by window."""
+    """One skill over the training. `shares` are its shares of the valid questions in each third of the steps,
+    `failures` the failure rates of the questions that need it; `change` is the last share minus the first, its interval
+    at 1 - 5%/skills (Bonferroni), since as many skills are judged at once. `asked` and `wrong` count by window."""
 
     skill: str
     course: Course
@@ -192,7 +192,7 @@ def _rates(successes_I_K: NDArray[np.int64], trials_I_K: NDArray[np.int64]) -> l
 
 def _changes(first: _Asked, last: _Asked, level: float) -> list[Estimate]:
     """The last share minus the first, with value ± t · s: s is the linearised standard error of a difference of two
-    ratios over the same images (Cochran, Sampling Techniques, 1977, section 6.16), so that images asked about in both
+    ratios over the same images (as in `clustered.design_effects`), so that images asked about in both
     parts pair."""
     n_images = int(np.count_nonzero(first.trials_I + last.trials_I))
     found = []

@@ -1,4 +1,4 @@
-"""All that a phase of a run has found, in one call: modes, taxonomy, curriculum, coverage. Reads no store, writes nothing."""
+"""All that a phase of a run has found, in one call: modes, taxonomy, curriculum, coverage. Reads no store."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ An item is a name "kind:value". The kinds:
 
     skill:counting.count       a skill that the question needs
     concept:red                an object or attribute that it speaks of
-    answer:number              the class of the expected answer: yes_no, number, colour, direction, size, ordinal, word, phrase
+    answer:number              the class of the expected answer: yes_no, number, colour, direction, size, ordinal,
+                               word or phrase
     answer:number.3_4          and within the class: a range of numbers, or the answer itself where it is one word
     image:brightness.low       a condition of the picture (`conditions.py`)
 
@@ -105,8 +106,8 @@ def is_special_case(item: str, of: str) -> bool:
 class ItemTable:
     """Distinct valid probes and their items, as arrays; rows of one image are neighbours, and images are in order.
 
-    `holds_N_K` says which of the K `items` each probe has, `wrong_N` whether it was WRONG; `image_N` is the place of its
-    images in `images`. `n_without_skills` probes have no known skills: they count as needing none.
+    `holds_N_K` says which of the K `items` each probe has, `wrong_N` whether it was WRONG; `image_N` is the place of
+    its images in `images`. `n_without_skills` probes have no known skills: they count as needing none.
     """
 
     probes: tuple[Probe, ...]

@@ -181,7 +181,7 @@ def _tested(itemset_M_3: Whole, sums_M_7: Floats, wrong_N: Flags, image_N: Whole
         return Tested(itemset_M_3, *[nothing] * 8)
     effect_M, _ = design_effects(Sums(wrong_M, n_M, images_M, squared_M, products_M, trials_squared_M))
     # An itemset's own effect is measured on few images and may come out low by chance; the correlation of all probes
-    # about one image is measured on many: 1 + (mean cluster size - 1) · correlation (Kish, Survey Sampling, 1965, 5.4).
+    # about one image is measured on many: 1 + (mean cluster size - 1) · correlation (Kish, Survey Sampling, 1965).
     effect_M = np.maximum(effect_M, 1 + (trials_squared_M / n_M - 1) * _likeness(wrong_N, image_N))
     rate, share_M = float(wrong_N.mean()), n_M / len(wrong_N)
     p_M, z_M = tail(n_M, wrong_M, effect_M, np.full_like(n_M, rate), share_M)
@@ -195,9 +195,9 @@ def tail(
     """(p, z): how likely so many WRONG or more are at the rate `rate_M`, and the signed root of the deviance.
 
     The binomial tail at the effective number of trials, n / effect (Korn & Graubard, Survey Methodology 24, 1998, put
-    it into the exact interval so), by the incomplete beta function, which needs no whole numbers. `share_M` is the share
-    that the itemset has in the probes that `rate_M` was taken from: drawing without replacement shrinks the variance by
-    1 - share, as the hypergeometric distribution has it."""
+    it into the exact interval so), by the incomplete beta function, which needs no whole numbers. `share_M` is the
+    share that the itemset has in the probes that `rate_M` was taken from: drawing without replacement shrinks the
+    variance by 1 - share, as the hypergeometric distribution has it."""
     effective_M = n_M / (effect_M * np.maximum(1 - share_M, 1e-9))
     successes_M = wrong_M / n_M * effective_M
     failures_M = effective_M - successes_M
@@ -213,7 +213,7 @@ def tail(
 
 def _likeness(wrong_N: Flags, image_N: Whole) -> float:
     """The correlation of verdicts on one image, 0 to 1: the analysis-of-variance estimator for clusters of different
-    sizes (Ridout, Demétrio & Firth, Biometrics 55, 1999, equation 2)."""
+    sizes (Ridout, Demétrio & Firth, Biometrics 55, 1999)."""
     n_I = np.bincount(image_N)
     wrong_I = np.bincount(image_N, weights=wrong_N)[n_I > 0]
     n_I = n_I[n_I > 0]
@@ -263,13 +263,14 @@ def _distinct(
     """The itemsets that each explain failures of their own, strongest first.
 
     One after another the strongest is taken; then every probe is expected to fail at the highest rate of those taken
-    that hold it, or else at the rate of the probes that none holds, and the others must beat that (the weighted covering
-    of Lavrač et al., JMLR 5, 2004, with expected rates for weights). So neither a part of a mode nor a mixture of a mode
-    with harmless probes is taken for another one; a worse part of a mode, or what is left of a mixture, is.
+    that hold it, or else at the rate of the probes that none holds, and the others must beat that (the weighted
+    covering of Lavrač et al., JMLR 5, 2004, with expected rates for weights). So neither a part of a mode nor a mixture
+    of a mode with harmless probes is taken for another one; a worse part of a mode, or what is left of a mixture, is.
 
     False discoveries are controlled anew at each step, over all itemsets tested. The first control rejects thousands of
     itemsets because they overlap with a mode; their number would raise its bound, and what is false among the few that
-    are kept would be far more than 5%. Against what the modes taken explain, the overlaps are no discoveries any more."""
+    are kept would be far more than 5%. Against what the modes taken explain, the overlaps are no discoveries any
+    more."""
     if not len(candidates):
         return []
     rows_of = [np.flatnonzero(holds_N_K[:, _columns(tested, m)].all(axis=1)) for m in candidates]

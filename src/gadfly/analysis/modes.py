@@ -36,8 +36,8 @@ class Confirmation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How a mode was found, on the searched half of the images: n, WRONG, images, and q, its p-value after Benjamini and
-    Hochberg. The rate here is too high, since it was chosen for being high; `Mode.failure` is the honest one."""
+    """How a mode was found, on the searched half of the images: n, WRONG, images, and q, its p-value after Benjamini
+    and Hochberg. The rate here is too high, since it was chosen for being high; `Mode.failure` is the honest one."""
 
     n: int
     wrong: int
@@ -151,8 +151,8 @@ def _reason(table: ItemTable, searched_N: NDArray[np.bool_], settings: MiningSet
     images = len(set(table.image_N[searched_N].tolist()))
     if searched_N.sum() < settings.min_probes or images < settings.min_images:
         return (
-            f"too few probes: modes are searched on one half of the images, which has {int(searched_N.sum())} probes about "
-            f"{images} images; a mode needs {settings.min_probes} about {settings.min_images}"
+            f"too few probes: modes are searched on one half of the images, which has {int(searched_N.sum())} probes "
+            f"about {images} images; a mode needs {settings.min_probes} about {settings.min_images}"
         )
     return None
 

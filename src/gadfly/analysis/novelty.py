@@ -1,7 +1,8 @@
-"""Says whether a failure mode was known before, by a fixed, versioned list (known_failures.toml). Knows skills' names only.
+"""Says whether a failure mode was known before, by a fixed, versioned list (known_failures.toml). Knows skills' names
+only.
 
-The paper speaks of novel failure modes without saying, in what can be read of it, what they were compared with. The list
-and the rule are ours.
+The paper speaks of novel failure modes without saying, in what can be read of it, what they were compared with. The
+list and the rule are ours.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def _folder_name(phase: str) -> str:
 
 
 def _write(folder: Path, found: Findings) -> list[Path]:
-    """One file for each part that there is, and one with all that was searched. The same findings give the same bytes."""
+    """One file for each part that there is. The same findings give the same bytes."""
     parts: Mapping[str, Any] = {
         "modes": {"known_failures_version": found.known_failures_version, **as_plain(found.search)},
         "taxonomy": as_plain(found.taxonomy),

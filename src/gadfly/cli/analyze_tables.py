@@ -52,8 +52,9 @@ def _print_modes(search: ModeSearch, probes: Mapping[ProbeKey, Probe]) -> None:
         say(f"No failure mode: {search.reason}.")
         return
     searched = (
-        f"{search.n_tested:,} sets of items were tested on {search.n_searched:,} probes about {search.images_searched:,} "
-        f"images; rates are of {search.n_measured:,} probes about {search.images_measured:,} others"
+        f"{search.n_tested:,} sets of items were tested on {search.n_searched:,} probes about "
+        f"{search.images_searched:,} images; rates are of {search.n_measured:,} probes about "
+        f"{search.images_measured:,} others"
     )
     held = [mode for mode in search.modes if mode.held_up]
     if held:

@@ -16,8 +16,9 @@ _CONCEPTS = {word: word for word in (*SHAPES, *COLOURS, *SIZES)} | {PLURALS[shap
 
 
 class TestbedAnnotator:
-    """Skills are those that the text asks for, `Program.combination`; in a scene some of its steps may be padding, which
-    the oracle leaves out. Concepts are the shapes, colours and sizes that are named, in the singular; "thing" is none."""
+    """Skills are those that the text asks for, `Program.combination`; in a scene some of its steps may be padding,
+    which the oracle leaves out. Concepts are the shapes, colours and sizes that are named, in the singular; "thing" is
+    none."""
 
     __test__ = False  # the name begins with "Test"; pytest must not collect it
 
