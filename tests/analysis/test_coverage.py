@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gadfly.analysis.comparison import rarefy
 from gadfly.analysis.coverage import coverage, growth
@@ -90,7 +91,9 @@ def test_without_data_there_are_reasons() -> None:
     assert found.skills.unseen.reason == "one image: no interval"
 
 
-def drawn(rng: np.random.Generator, weights: np.ndarray, n: int, more: int) -> tuple[float, float, int, bool, bool]:  # type: ignore[type-arg]
+def drawn(
+    rng: np.random.Generator, weights: NDArray[np.float64], n: int, more: int
+) -> tuple[float, float, int, bool, bool]:
     """(Good–Turing, truth, kinds that `more` show, whether each interval holds it) of one simulated sweep."""
     n_images = n // 10
     image = rng.integers(n_images, size=n + more)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
-from gadfly.analysis.mining import MiningSettings, mine, tail, try_all
+from gadfly.analysis.mining import Flags, MiningSettings, Whole, mine, tail, try_all
 
 SMALL = MiningSettings(min_probes=4, min_images=3, min_wrong_images=2)
 
 
-def table(n: int, n_items: int, n_images: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:  # type: ignore[type-arg]
+def table(n: int, n_items: int, n_images: int, seed: int) -> tuple[Flags, Flags, Whole, tuple[str, ...]]:
     rng = np.random.default_rng(seed)
     holds = rng.random((n, n_items)) < 0.5
     return (
@@ -75,7 +75,7 @@ def test_without_replacement_it_is_close_to_the_hypergeometric_tail() -> None:
         assert p[0] == pytest.approx(hypergeom.sf(wrong - 1, 60, 6, 30), rel=0.35)
 
 
-def planted(n: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:  # type: ignore[type-arg]
+def planted(n: int = 3000, seed: int = 0) -> tuple[Flags, Flags, Whole, tuple[str, ...]]:
     """Items 0 to 5 at random; WRONG in 70% of those with 0 and 1, in 15% of the others."""
     rng = np.random.default_rng(seed)
     holds = rng.random((n, 6)) < 0.4

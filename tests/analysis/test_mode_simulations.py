@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from gadfly.analysis.items import ItemTable
 from gadfly.analysis.modes import Mode, find_modes, is_searched
 from mode_worlds import BASE, PLANTED, judged, world
 
@@ -34,7 +35,7 @@ def precision_and_recall(found: list[list[Mode]]) -> tuple[float, float]:
 
 def false_runs(runs: int, n: int, n_images: int, base: float, likeness: float) -> int:
     """In how many runs of a target that fails alike everywhere any mode is found; ten runs share their questions."""
-    tables = {}
+    tables: dict[int, ItemTable] = {}
     count = 0
     for seed in range(runs):
         table = tables.setdefault(seed // 10, world(n, n_images, 1000 + seed // 10))

@@ -17,10 +17,10 @@ ANNOTATOR = TestbedAnnotator()
 
 
 def named(program: Program) -> tuple[str, ...]:
-    words = {program.word} if program.word in (*COLOURS, *SIZES) else set()
+    words: set[str | None] = {program.word} if program.word in (*COLOURS, *SIZES) else set()
     for description in program.walk():
         words |= {description.noun, description.colour, description.size, description.but_not}
-    return tuple(sorted(word for word in words if word not in (None, "thing")))  # type: ignore[type-var]
+    return tuple(sorted(word for word in words if word is not None and word != "thing"))
 
 
 @settings(max_examples=150, deadline=None)

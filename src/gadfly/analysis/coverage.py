@@ -6,7 +6,7 @@ those of a sweep that goes through the same questions again. Suffixes: K kinds o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,12 +87,13 @@ def coverage(probes: Iterable[Probe], annotator: Annotator | None = None, more: 
     combined = [(i, sets[i]) for i in valid]
     wrong = [(i, some) for i, some in combined if wrong_N[i]]
     per_image = np.bincount(image_N, minlength=len(images))
-    growths = [_growth_of(pairs, image_N, per_image, more) for pairs in (single, combined, wrong)]
+    kinds: tuple[Sequence[tuple[int, object]], ...] = (single, combined, wrong)
+    growths = [_growth_of(pairs, image_N, per_image, more) for pairs in kinds]
     failing = _failing(asked, combined, image_N, wrong_N)
     return Coverage(growths[0], growths[1], growths[2], failing, _sentence(growths[2]))
 
 
-def _growth_of(pairs: list[tuple[int, object]], image_N: Whole, per_image_I: Whole, more: int) -> Growth:
+def _growth_of(pairs: Sequence[tuple[int, object]], image_N: Whole, per_image_I: Whole, more: int) -> Growth:
     names = {name: k for k, name in enumerate(sorted({name for _, name in pairs}, key=str))}
     rows = np.array([i for i, _ in pairs], dtype=np.int64)
     kinds = np.array([names[name] for _, name in pairs], dtype=np.int64)
@@ -137,7 +138,7 @@ def growth(kind_E: Whole, image_E: Whole, per_image_I: Whole, more: int = MORE, 
     return Growth(int(np.count_nonzero(counts_K)), total, curve, unseen, more, new_in_more)
 
 
-def _new_kinds(total: Floats, once: Floats, twice: Floats, more: int) -> Floats:
+def _new_kinds(total: Floats | Whole, once: Floats, twice: Floats, more: int) -> Floats:
     """How many kinds `more` further probes would show for the first time: Q0 · (1 - (1 - Q1/(T·Q0 + Q1))^more), with Q0
     the kinds that were never shown, by Chao2: (T-1)/T · Q1²/(2·Q2), or (T-1)/T · Q1·(Q1-1)/2 where Q2 is 0."""
     total = np.maximum(np.asarray(total, dtype=np.float64), 1.0)
@@ -162,7 +163,7 @@ class _LeftOut:
         self._counts_K = counts_K
         self._n_images = n_images
         self._total = int(per_image_I.sum())
-        self.total_I = self._total - per_image_I
+        self.total_I = self._total - per_image_I.astype(np.int64)
         self.entries_I = len(kind_E) - np.bincount(image_E, minlength=n_images)
         self.once_I = self._shown(1)
         self.twice_I = self._shown(2)

@@ -20,7 +20,7 @@ from gadfly.analysis.rates import ImageKey, Rate, distinct, image_key
 from gadfly.analysis.statistics import LEVEL, Estimate
 from gadfly.analysis.training import Mean, clustered_mean
 from gadfly.protocols import Annotator
-from gadfly.records import Probe, Verdict
+from gadfly.records import Probe, ProbeKey, Verdict
 
 WINDOWS = 12
 PARTS = 3
@@ -144,7 +144,7 @@ def _stretches(
 
 def _asked(
     probes: list[Probe],
-    skills_of: dict[object, tuple[str, ...]],
+    skills_of: dict[ProbeKey, tuple[str, ...]],
     first_step: int,
     last_step: int,
     column: dict[str, int],

@@ -124,8 +124,7 @@ class ItemTable:
         columns = [k for k, item in enumerate(self.items) if item in wanted]
         if len(columns) < len(wanted):
             return np.zeros(len(self.probes), dtype=np.bool_)
-        found: NDArray[np.bool_] = self.holds_N_K[:, columns].all(axis=1)
-        return found
+        return np.asarray(self.holds_N_K[:, columns].all(axis=1))
 
 
 def tabulate(

@@ -58,9 +58,12 @@ def _print_modes(search: ModeSearch, probes: Mapping[ProbeKey, Probe]) -> None:
     )
     held = [mode for mode in search.modes if mode.held_up]
     if held:
-        columns = ("failure mode", "failure rate", "n", "elsewhere", "lift", "depth", "novelty", "for example")
-        rows = [_mode_row(mode, probes) for mode in held[:MAX_MODES]]
-        table("failure modes (95% interval)", columns, rows, numeric=columns[1:-2])
+        columns = ("", "failure mode", "failure rate", "n", "elsewhere", "lift", "depth")
+        rows = [(f"{i}", *_mode_row(mode)) for i, mode in enumerate(held[:MAX_MODES], start=1)]
+        table("failure modes (95% interval)", columns, rows, numeric=columns[2:])
+        say()
+        rows = [(f"{i}", *_example_row(mode, probes)) for i, mode in enumerate(held[:MAX_MODES], start=1)]
+        table("for example", ("", "probe", "question and answer", "novelty"), rows, numeric=("probe",))
         if len(held) > MAX_MODES:
             say(f"and {len(held) - MAX_MODES} more, in modes.json")
     else:
@@ -74,10 +77,7 @@ def _print_modes(search: ModeSearch, probes: Mapping[ProbeKey, Probe]) -> None:
         say(f"The skills of {search.n_without_skills:,} probes are unknown; they count as needing none.")
 
 
-def _mode_row(mode: Mode, probes: Mapping[ProbeKey, Probe]) -> tuple[str, ...]:
-    example = probes[mode.evidence[0]] if mode.evidence else None
-    answer = "" if example is None or example.answer is None else f" → {plain(example.answer, 30)}"
-    confirmed = "" if mode.confirmation is Confirmation.UNTESTED else f", {mode.confirmation}"
+def _mode_row(mode: Mode) -> tuple[str, ...]:
     return (
         mode.name,
         rate_text(mode.failure),
@@ -85,9 +85,18 @@ def _mode_row(mode: Mode, probes: Mapping[ProbeKey, Probe]) -> tuple[str, ...]:
         "–" if mode.elsewhere.value is None else f"{mode.elsewhere.value:.1%}",
         "–" if mode.lift.value is None else f"{mode.lift.value:.1f}×",
         "–" if mode.depth.value is None else f"{mode.depth.value:.1f}",
-        f"{mode.novelty or '–'}{confirmed}",
-        "–" if example is None else f"{_place(example.key)}: {plain(example.question, 70)}{answer}",
     )
+
+
+def _example_row(mode: Mode, probes: Mapping[ProbeKey, Probe]) -> tuple[str, ...]:
+    confirmed = "" if mode.confirmation is Confirmation.UNTESTED else f", {mode.confirmation}"
+    novelty = f"{mode.novelty or '–'}{confirmed}"
+    if not mode.evidence:
+        return "–", "–", novelty
+    probe = probes[mode.evidence[0]]
+    answer = "nothing" if probe.answer is None else plain(probe.answer, 40)
+    expected = "" if probe.judgement.expected is None else f", not {plain(probe.judgement.expected, 40)}"
+    return f"{probe.key.step}.{probe.key.index}", f"{plain(probe.question, 120)} → {answer}{expected}", novelty
 
 
 def _print_taxonomy(nodes: Iterable[Node]) -> None:
@@ -117,8 +126,12 @@ def _print_curriculum(found: Curriculum) -> None:
     late = [one for one in reversed(found.skills) if one.course is Course.LATE_EMERGING][:MAX_COURSES]
     say()
     if early or late:
-        columns = ("skill", "course", "share, first third", "share, last third", "failure rate, last third")
-        table("skills that come and go", columns, [_course_row(one) for one in (*early, *late)], numeric=columns[2:])
+        table(
+            "skills that come and go: share of the questions (95% interval)",
+            ("skill", "course", "first third", "last third", "failure rate then"),
+            [_course_row(one) for one in (*early, *late)],
+            numeric=("first third", "last third", "failure rate then"),
+        )
     steady = sum(one.course is Course.STEADY for one in found.skills)
     say(
         f"Of {len(found.skills)} skills {steady} are steady: their share in the last third is not reliably another one."
@@ -175,10 +188,6 @@ def _print_reasons(found: Findings) -> None:
         say()
     for line in lines:
         say(line)
-
-
-def _place(key: ProbeKey) -> str:
-    return f"{key.step}.{key.index}"
 
 
 def _mean(mean: Mean) -> str:
