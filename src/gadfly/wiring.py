@@ -99,6 +99,17 @@ class Wiring:
 
         return TestbedAnnotator()
 
+    @property
+    def object_sizes(self) -> Mapping[str, float]:
+        """The mean size of the objects in each image that somebody knows, by the image's id: the testbed's, in runs
+        that the oracle judges."""
+        if not any(judge.kind == "oracle" for judge in self.config.verifier.judges):
+            return {}
+        from gadfly.testbed.album import read_scenes
+        from gadfly.testbed.drawing import object_size
+
+        return {image_id: object_size(scene) for image_id, scene in read_scenes(Path(self.config.images.path)).items()}
+
     def _reference_verifier(self, config: VerifierConfig) -> Verifier:
         from gadfly.images.annotations import read_annotations
         from gadfly.roles.verifier_reference import ReferenceVerifier

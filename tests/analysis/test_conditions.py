@@ -56,7 +56,7 @@ def grey(height: int, width: int, value: int) -> Grey:
 def test_an_even_picture_has_brightness_only() -> None:
     source = Drawn(a=grey(20, 30, 51))
     # 51/255 = 0.2 everywhere: no gradient, no Laplacian.
-    assert astuple(measure(source, source.image("a"))) == pytest.approx((0.2, 0.0, 0.0, 1.5))
+    assert astuple(measure(source, source.image("a"))) == pytest.approx((0.2, 0.0, 0.0, 1.5, None))
 
 
 def test_an_edge_by_hand() -> None:
@@ -66,7 +66,7 @@ def test_an_edge_by_hand() -> None:
     found = measure(source, source.image("a"))
     # Half is white. Of six columns the two at the edge have half a central difference of 0.5 > 0.1: 1/3 of the pixels.
     # The Laplacian is 1 in column 2, -1 in column 3, else 0: mean 0, variance 2/6.
-    assert astuple(found) == pytest.approx((0.5, 1 / 3, 1 / 3, 1.0))
+    assert astuple(found) == pytest.approx((0.5, 1 / 3, 1 / 3, 1.0, None))
 
 
 def test_a_measure_does_not_depend_on_the_camera() -> None:
@@ -89,6 +89,17 @@ def test_thirds_divide_and_equal_measures_say_nothing() -> None:
     assert conditions({"a": Measures(0.5, 0.1, 0.1, 2.0)}) == {"a": ()}
 
 
+def test_object_size_divides_the_images_whose_objects_are_known() -> None:
+    sizes = (0.1, None, 0.2, 0.3)
+    found = conditions({f"i{i}": Measures(0.5, 0.5, 0.5, 1.0, size) for i, size in enumerate(sizes)})
+    assert [found[f"i{i}"] for i in range(4)] == [
+        ("image:object_size.low",),
+        (),
+        ("image:object_size.middle",),
+        ("image:object_size.high",),
+    ]
+
+
 def test_aspect_has_fixed_bounds() -> None:
     measures = {f"{aspect}": Measures(0.5, 0.5, 0.5, aspect) for aspect in (4 / 3, 1.1, 1.0, 3 / 4)}
     assert list(conditions(measures).values()) == [
@@ -104,9 +115,9 @@ def test_what_is_known_is_not_opened_and_what_is_gone_has_none(tmp_path: Path) -
     told: list[tuple[int, int]] = []
     wanted = [source.image(name) for name in ("a", "b", "gone", "a")]
     known = {"a": Measures(0.1, 0.2, 0.3, 0.4), "elsewhere": Measures(0, 0, 0, 1)}
-    found = measure_all(source, wanted, known, lambda done, total: told.append((done, total)))
+    found = measure_all(source, wanted, known, {"b": 0.25, "a": 0.5}, lambda done, total: told.append((done, total)))
     assert set(found) == {"a", "b"} and found["a"] == known["a"] and source.opened == ["b", "gone"]
-    assert told == [(1, 2), (2, 2)]
+    assert told == [(1, 2), (2, 2)] and found["b"].object_size == 0.25
     write_measures(tmp_path / "m.json", found)
     assert read_measures(tmp_path / "m.json") == found
 

@@ -1,4 +1,4 @@
-"""Conditions of a picture that can be measured from its pixels: brightness, sharpness, clutter, aspect.
+"""Conditions of a picture: brightness, sharpness, clutter and aspect by its pixels; object size where it is known.
 
 A measure is a number of one picture; a condition is where that number lies among all pictures of a run: the lowest
 third, the highest, or between. So a condition always divides the pictures, however bright all of them are.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +35,14 @@ _FORMAT = 1  # of the file; measures of another one are made anew
 class Measures:
     """Numbers of one picture. `brightness` is the mean luminance, 0 to 1. `sharpness` is the variance of the
     luminance's Laplacian (Pech-Pacheco et al., ICPR 2000). `clutter` is the share of edge pixels (edge density; Mack &
-    Oliva 2004, as compared by Rosenholtz et al., Journal of Vision 7(2):17, 2007). `aspect` is width / height."""
+    Oliva 2004, as compared by Rosenholtz et al., Journal of Vision 7(2):17, 2007). `aspect` is width / height.
+    `object_size` is the mean diameter of its objects as a share of the picture's side, None where nobody knows them."""
 
     brightness: float
     sharpness: float
     clutter: float
     aspect: float
+    object_size: float | None = None
 
 
 def measure(source: ImageSource, image: Image) -> Measures:
@@ -67,16 +69,17 @@ def measure_all(
     source: ImageSource,
     images: Iterable[Image],
     known: Mapping[str, Measures],
+    object_sizes: Mapping[str, float],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Measures]:
-    """The measures of `images` by id, those that are `known` already left as they are. A picture that is gone or broken
-    has none."""
+    """The measures of `images` by id, those that are `known` already left as they are. `object_sizes` are by id too. A
+    picture that is gone or broken has none."""
     wanted = {image.id: image for image in images}
     missing = [image for image in wanted.values() if image.id not in known]
     found = {image_id: measures for image_id, measures in known.items() if image_id in wanted}
     for done, image in enumerate(missing, start=1):
         try:
-            found[image.id] = measure(source, image)
+            found[image.id] = replace(measure(source, image), object_size=object_sizes.get(image.id))
         except ImageError:
             continue
         finally:
@@ -91,17 +94,19 @@ def conditions(measures: Mapping[str, Measures]) -> dict[str, tuple[str, ...]]:
     ids = sorted(measures)
     if not ids:
         return {}
-    numbers_N_4 = np.array([astuple(measures[image_id]) for image_id in ids])
-    named: list[list[str]] = [[] for _ in ids]
-    for column, one in enumerate(fields(Measures)):
-        names = _aspects(numbers_N_4[:, column]) if one.name == "aspect" else _thirds(numbers_N_4[:, column])
+    named: dict[str, list[str]] = {image_id: [] for image_id in ids}
+    for measure_name in (one.name for one in fields(Measures)):
+        numbers = {i: number for i in ids if (number := getattr(measures[i], measure_name)) is not None}
+        names = (_aspects if measure_name == "aspect" else _thirds)(np.array(list(numbers.values())))
         if len(set(names)) > 1:
-            for some, name in zip(named, names, strict=True):
-                some.append(f"image:{one.name}.{name}")
-    return {image_id: tuple(some) for image_id, some in zip(ids, named, strict=True)}
+            for image_id, name in zip(numbers, names, strict=True):
+                named[image_id].append(f"image:{measure_name}.{name}")
+    return {image_id: tuple(some) for image_id, some in named.items()}
 
 
 def _thirds(numbers_N: NDArray[np.float64]) -> list[str]:
+    if not len(numbers_N):
+        return []
     low, high = np.quantile(numbers_N, [1 / 3, 2 / 3])
     return ["low" if number < low else "high" if number > high else "middle" for number in numbers_N]
 
@@ -116,7 +121,10 @@ def read_measures(path: Path) -> dict[str, Measures]:
         data = json.loads(path.read_text("utf-8"))
         if data["format"] != _FORMAT:
             return {}
-        return {image_id: Measures(**{k: float(v) for k, v in one.items()}) for image_id, one in data["images"].items()}
+        return {
+            image_id: Measures(**{name: None if number is None else float(number) for name, number in one.items()})
+            for image_id, one in data["images"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -11,7 +11,7 @@ from gadfly.cli.audit import Images, RunPhase
 from gadfly.cli.commands import AsJson
 from gadfly.cli.output import as_plain, print_json, progress, remark
 from gadfly.cli.reading import folder_and_phase, one_phase
-from gadfly.errors import ImageError, StoreError
+from gadfly.errors import ImageError, StoreError, TestbedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,8 +85,8 @@ def _conditions(path: Path, probes: list[Probe], wiring: Wiring) -> dict[str, tu
     if len(measures) < len(asked):
         try:
             with progress("measuring images") as bar:
-                measures = measure_all(wiring.source, asked.values(), measures, bar.update)
-        except ImageError as fault:
+                measures = measure_all(wiring.source, asked.values(), measures, wiring.object_sizes, bar.update)
+        except (ImageError, TestbedError) as fault:
             remark(f"no image conditions: {fault}; --images says where they are now")
         if len(measures) < len(asked):
             remark(f"{len(asked) - len(measures)} of {len(asked)} images could not be measured")
