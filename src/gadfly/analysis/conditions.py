@@ -121,12 +121,16 @@ def read_measures(path: Path) -> dict[str, Measures]:
         data = json.loads(path.read_text("utf-8"))
         if data["format"] != _FORMAT:
             return {}
-        return {
-            image_id: Measures(**{name: None if number is None else float(number) for name, number in one.items()})
-            for image_id, one in data["images"].items()
-        }
+        return {image_id: _measures(**one) for image_id, one in data["images"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _measures(
+    brightness: float, sharpness: float, clutter: float, aspect: float, object_size: float | None
+) -> Measures:
+    size = None if object_size is None else float(object_size)
+    return Measures(float(brightness), float(sharpness), float(clutter), float(aspect), size)
 
 
 def write_measures(path: Path, measures: Mapping[str, Measures]) -> None:
