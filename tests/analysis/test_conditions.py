@@ -89,6 +89,14 @@ def test_thirds_divide_and_equal_measures_say_nothing() -> None:
     assert conditions({"a": Measures(0.5, 0.1, 0.1, 2.0)}) == {"a": ()}
 
 
+def test_new_images_are_named_by_the_thirds_of_the_run() -> None:
+    run = {f"i{i}": Measures(i / 10, 0.5, 0.0, 1.0) for i in range(9)}  # cuts at 0.267 and 0.533
+    new = {"x": Measures(0.3, 0.9, 0.0, 1.0), "y": Measures(0.9, 0.1, 0.0, 1.0)}
+    # Sharpness does not divide the run's images, so no mode of the run knows it.
+    assert conditions(new, run) == {"x": ("image:brightness.middle",), "y": ("image:brightness.high",)}
+    assert conditions(new, {}) == {"x": (), "y": ()}
+
+
 def test_object_size_divides_the_images_whose_objects_are_known() -> None:
     sizes = (0.1, None, 0.2, 0.3)
     found = conditions({f"i{i}": Measures(0.5, 0.5, 0.5, 1.0, size) for i, size in enumerate(sizes)})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gadfly.analysis.items import MAX_ITEMS, answer_items, is_special_case, items_of, kind_of, tabulate
+from gadfly.analysis.items import MAX_ITEMS, answer_items, is_special_case, items_by_probe, items_of, kind_of, tabulate
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe
 
 
@@ -98,6 +98,10 @@ def test_the_table_by_hand() -> None:
         {"answer:yes_no", "answer:yes_no.yes", "concept:red", "skill:k.s"},
     ]
     assert table.n_without_skills == 1
+    conditions = {"a": ["image:aspect.wide"]}
+    by_probe = items_by_probe(probes, Glossary(), conditions)  # of any probe, in the order given
+    assert [by_probe[i] for i in (2, 3, 0)] == held
+    assert by_probe[4] == {"answer:colour", "answer:colour.red", "concept:it", "image:aspect.wide", "skill:k.s"}
     assert table.members(["answer:yes_no", "skill:k.s"]).tolist() == [False, False, True]
     assert not table.members(["answer:yes_no", "skill:never.seen"]).any()
 

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as pil
 
 from gadfly.errors import ImageError
@@ -88,31 +87,36 @@ def measure_all(
     return found
 
 
-def conditions(measures: Mapping[str, Measures]) -> dict[str, tuple[str, ...]]:
-    """The items of each image by id, from the measures of all images. A measure that is the same in every image, or
-    nearly so that a third cannot be told from the rest, gives none."""
-    ids = sorted(measures)
-    if not ids:
-        return {}
-    named: dict[str, list[str]] = {image_id: [] for image_id in ids}
-    for measure_name in (one.name for one in fields(Measures)):
-        numbers = {i: number for i in ids if (number := getattr(measures[i], measure_name)) is not None}
-        names = (_aspects if measure_name == "aspect" else _thirds)(np.array(list(numbers.values())))
-        if len(set(names)) > 1:
-            for image_id, name in zip(numbers, names, strict=True):
-                named[image_id].append(f"image:{measure_name}.{name}")
+def conditions(
+    measures: Mapping[str, Measures], reference: Mapping[str, Measures] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The items of each image by id. The thirds are those of the `reference` images: by default the same ones; for new
+    images those of the run in which a mode was found, or else its conditions would mean something else there. A measure
+    that is the same in every reference image, or nearly so that a third cannot be told from the rest, gives none."""
+    named: dict[str, list[str]] = {image_id: [] for image_id in sorted(measures)}
+    for name in (one.name for one in fields(Measures)):
+        numbers, known = _numbers(measures, name), _numbers(measures if reference is None else reference, name)
+        if not known:
+            continue
+        low, high = (1 / WIDE, WIDE) if name == "aspect" else np.quantile(list(known.values()), [1 / 3, 2 / 3])
+        place = _aspect if name == "aspect" else _third
+        if len({place(number, low, high) for number in known.values()}) > 1:
+            for image_id, number in numbers.items():
+                named[image_id].append(f"image:{name}.{place(number, low, high)}")
     return {image_id: tuple(some) for image_id, some in named.items()}
 
 
-def _thirds(numbers_N: NDArray[np.float64]) -> list[str]:
-    if not len(numbers_N):
-        return []
-    low, high = np.quantile(numbers_N, [1 / 3, 2 / 3])
-    return ["low" if number < low else "high" if number > high else "middle" for number in numbers_N]
+def _numbers(measures: Mapping[str, Measures], name: str) -> dict[str, float]:
+    found = {image_id: getattr(one, name) for image_id, one in measures.items()}
+    return {image_id: number for image_id, number in found.items() if number is not None}
 
 
-def _aspects(aspects_N: NDArray[np.float64]) -> list[str]:
-    return ["wide" if aspect >= WIDE else "tall" if aspect <= 1 / WIDE else "square" for aspect in aspects_N]
+def _third(number: float, low: float, high: float) -> str:
+    return "low" if number < low else "high" if number > high else "middle"
+
+
+def _aspect(number: float, tall: float, wide: float) -> str:
+    return "tall" if number <= tall else "wide" if number >= wide else "square"
 
 
 def read_measures(path: Path) -> dict[str, Measures]:

@@ -143,13 +143,7 @@ def tabulate(
     )
     valid, keys = [valid[i] for i in order], [keys[i] for i in order]
     skills = named_skills(valid, annotator)
-    concepts = [None] * len(valid) if annotator is None else annotator.concepts([probe.question for probe in valid])
-    of_images: dict[ImageKey, tuple[str, ...]] = {
-        key: tuple(sorted({item for image in key for item in (conditions or {}).get(image, ())})) for key in set(keys)
-    }
-    held = [
-        items_of(skills[i], concepts[i], probe.judgement.expected, of_images[keys[i]]) for i, probe in enumerate(valid)
-    ]
+    held = _items(valid, skills, annotator, conditions)
     counts = Counter(item for items in held for item in items)
     frequent = sorted((item for item, n in counts.items() if n >= min_probes), key=lambda item: (-counts[item], item))
     items = tuple(sorted(frequent[:MAX_ITEMS]))
@@ -168,6 +162,27 @@ def tabulate(
         images=images,
         n_without_skills=sum(some is None for some in skills),
     )
+
+
+def items_by_probe(
+    probes: Sequence[Probe],
+    annotator: Annotator | None = None,
+    conditions: Mapping[str, Sequence[str]] | None = None,
+) -> list[frozenset[str]]:
+    """The items of each probe, in order: what `modes.covers` asks for. Arguments are those of `tabulate`."""
+    return _items(probes, named_skills(probes, annotator), annotator, conditions)
+
+
+def _items(
+    probes: Sequence[Probe],
+    skills: Sequence[tuple[str, ...] | None],
+    annotator: Annotator | None,
+    conditions: Mapping[str, Sequence[str]] | None,
+) -> list[frozenset[str]]:
+    concepts = [None] * len(probes) if annotator is None else annotator.concepts([probe.question for probe in probes])
+    known = {} if conditions is None else conditions
+    of_images = [[item for image in probe.images for item in known.get(image.id, ())] for probe in probes]
+    return [items_of(skills[i], concepts[i], probe.judgement.expected, of_images[i]) for i, probe in enumerate(probes)]
 
 
 def named_skills(probes: Sequence[Probe], annotator: Annotator | None) -> list[tuple[str, ...] | None]:

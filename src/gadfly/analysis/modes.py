@@ -92,7 +92,7 @@ class ModeSearch:
 
 
 def covers(mode: Mode, items_of_probe: frozenset[str]) -> bool:
-    """Whether a probe with these items (`items.items_of`) belongs to the mode: it has all of the mode's."""
+    """Whether a probe with these items (`items.items_by_probe`) belongs to the mode: it has all of the mode's."""
     return items_of_probe.issuperset(mode.items)
 
 
