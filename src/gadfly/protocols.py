@@ -57,6 +57,18 @@ class Verifier(Protocol):
     def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]: ...
 
 
+class Annotator(Protocol):
+    """Says what questions need, from their texts alone: None where it cannot say, an empty tuple where nothing."""
+
+    def skills(self, questions: Sequence[str]) -> list[tuple[str, ...] | None]:
+        """The skills that each question needs, as `family.skill`, sorted."""
+        ...
+
+    def concepts(self, questions: Sequence[str]) -> list[tuple[str, ...] | None]:
+        """The objects and attributes that each question speaks of, sorted."""
+        ...
+
+
 class Embedder(Protocol):
     """Places texts in a space of meaning."""
 

@@ -1,7 +1,8 @@
 """A run's life: its folder and store, attempts, training and sweeps, resume. Knows the parts only through wiring.
 
 A run folder holds config.json (the resolved configuration), images.jsonl (the images that the run is about, in
-order), store.sqlite (every probe), train/ (checkpoints, metrics.jsonl), questioner/ (the trained one) and pictures/.
+order), store.sqlite (every probe), train/ (checkpoints, metrics.jsonl), questioner/ (the trained one), pictures/ and
+findings/ (what `gadfly analyze` wrote).
 """
 
 from __future__ import annotations

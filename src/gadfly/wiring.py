@@ -17,7 +17,7 @@ from gadfly.images.folder import FolderSource
 from gadfly.images.split import split_of
 from gadfly.models.ledger import Ledger, Limits
 from gadfly.probing import Probing
-from gadfly.protocols import ChatModel, Embedder, ProbeStore, Questioner, Reward, Target, Verifier
+from gadfly.protocols import Annotator, ChatModel, Embedder, ProbeStore, Questioner, Reward, Target, Verifier
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
@@ -89,6 +89,26 @@ class Wiring:
 
                 model, how = self._model("verifier", config), sampling(config)
                 return [ModelVerifier(model, sampling=replace(how, seed=vote)) for vote in range(config.votes)]
+
+    @functools.cached_property
+    def annotator(self) -> Annotator | None:
+        """Says what questions need, where somebody does: the testbed's grammar, in runs that the oracle judges."""
+        if not any(judge.kind == "oracle" for judge in self.config.verifier.judges):
+            return None
+        from gadfly.testbed.annotator import TestbedAnnotator
+
+        return TestbedAnnotator()
+
+    @property
+    def object_sizes(self) -> Mapping[str, float]:
+        """The mean size of the objects in each image that somebody knows, by the image's id: the testbed's, in runs
+        that the oracle judges."""
+        if not any(judge.kind == "oracle" for judge in self.config.verifier.judges):
+            return {}
+        from gadfly.testbed.album import read_scenes
+        from gadfly.testbed.drawing import object_size
+
+        return {image_id: object_size(scene) for image_id, scene in read_scenes(Path(self.config.images.path)).items()}
 
     def _reference_verifier(self, config: VerifierConfig) -> Verifier:
         from gadfly.images.annotations import read_annotations

@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from gadfly.errors import TestbedError
-from gadfly.testbed.drawing import DIAMETER_PX, RGB, draw
+from gadfly.testbed.drawing import DIAMETER_PX, RGB, draw, object_size
 from gadfly.testbed.scenes import (
     CELL_PX,
     COLOURS,
@@ -210,3 +210,9 @@ def test_pixels_stay_where_the_boxes_are() -> None:
             x, y, n = _box(thing)
             outside[max(y, 0) : y + n, max(x, 0) : x + n] = False
         assert len(np.unique(picture[outside].reshape(-1, 3), axis=0)) == 1
+
+
+def test_object_size_by_hand() -> None:
+    small, large = (Thing("star", "red", size, 0, column) for column, size in enumerate(("small", "large")))
+    scene = Scene((small, large, large), "white", "plain", 0)
+    assert object_size(scene) == pytest.approx((10 + 23 + 23) / 3 / 96)

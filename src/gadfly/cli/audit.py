@@ -10,7 +10,7 @@ import typer
 
 from gadfly.cli.commands import AsJson, Settings, VerifierName, warn_of_one_model_for_two
 from gadfly.cli.output import Bar, as_plain, print_json, progress, say
-from gadfly.cli.reading import folder_and_phase, known_phase, phases_of
+from gadfly.cli.reading import folder_and_phase, one_phase, phases_of
 from gadfly.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def audit(
     by_hand = labeller != ORACLE and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     with _opened(folder, read_only=labeller != ORACLE and not by_hand) as store:
         config = _config(store, images)
-        phase = _one_phase(store, wanted, folder)
+        phase = one_phase(store, wanted, folder)
         probes = list(store.probes(phase))
         if labeller == ORACLE:
             _label_by_oracle(store, _sample(probes, n, seed), config)
@@ -83,7 +83,7 @@ def rejudge(
     folder, wanted = folder_and_phase(run)
     with _opened(folder, read_only=False) as store, progress("judging") as bar:
         config = _config(store, images, verifier, settings)
-        source = _one_phase(store, wanted, folder)
+        source = one_phase(store, wanted, folder)
         phase = name or f"{source}.rejudged"
         before, after = _replayed(runs.rejudge, config, store, source, phase, bar)
     _report_rejudged(folder, source, phase, before, after, as_json)
@@ -96,7 +96,7 @@ def _null(folder: Path, wanted: str | None, images: str | None, as_json: bool) -
 
     with _opened(folder, read_only=False) as store, progress("asking the verifier") as bar:
         config = _config(store, images)
-        source = _one_phase(store, wanted, folder)
+        source = one_phase(store, wanted, folder)
         phase = f"{source}.null"
         before, after = _replayed(runs.null, config, store, source, phase, bar)
     found = {source: judged_rates(before), phase: judged_rates(after)}
@@ -143,18 +143,6 @@ def _config(
     config = with_verifier(from_dict(store.run.config), verifier, images, settings)
     warn_of_one_model_for_two(config)
     return config
-
-
-def _one_phase(store: SqliteStore, wanted: str | None, folder: Path) -> str:
-    phases = phases_of(store)
-    if wanted is not None:
-        return known_phase(wanted, phases, folder)
-    again = {replay.phase for replay in store.replays()}
-    own = [phase for phase in phases if phase not in again]
-    if len(own) == 1:
-        return own[0]
-    said = f"say which: {', '.join(f'{folder}:{phase}' for phase in own)}" if own else "it has no probes yet"
-    raise StoreError(f"{folder} has {len(own)} phases; {said}")
 
 
 def _sample(probes: list[Probe], n: int, seed: int) -> list[Probe]:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import gadfly
-from gadfly.cli import audit, commands, demo, reading, testbed
+from gadfly.cli import analyze, audit, commands, demo, reading, testbed
 from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
@@ -48,6 +48,7 @@ app.command("run")(commands.run)
 app.command("sweep")(commands.sweep)
 app.command("compare")(reading.compare)
 app.command("show")(reading.show)
+app.command("analyze")(analyze.analyze)
 app.command("audit")(audit.audit)
 app.command("rejudge")(audit.rejudge)
 app.add_typer(testbed.app, name="testbed")

@@ -131,3 +131,17 @@ def known_phase(phase: str, phases: list[str], folder: Path) -> str:
     if phase not in phases:
         raise StoreError(f"{folder} has no phase {phase!r}; it has {', '.join(phases) or 'none yet'}")
     return phase
+
+
+def one_phase(store: SqliteStore, wanted: str | None, folder: Path) -> str:
+    """The phase that is meant: the one named, or the only one that judges no other one's questions again. Raises
+    StoreError where there is none such, or several."""
+    phases = phases_of(store)
+    if wanted is not None:
+        return known_phase(wanted, phases, folder)
+    again = {replay.phase for replay in store.replays()}
+    own = [phase for phase in phases if phase not in again]
+    if len(own) == 1:
+        return own[0]
+    said = f"say which: {', '.join(f'{folder}:{phase}' for phase in own)}" if own else "it has no probes yet"
+    raise StoreError(f"{folder} has {len(own)} phases; {said}")

@@ -31,6 +31,11 @@ _COLOUR_JITTER = 12  # per channel, either way: a colour is a region, not a poin
 _SUPERSAMPLING = 8
 
 
+def object_size(scene: Scene) -> float:
+    """The mean diameter of a scene's things as a share of the image's side."""
+    return sum(DIAMETER_PX[thing.size] for thing in scene.things) / (len(scene.things) * IMAGE_PX)
+
+
 def draw(scene: Scene) -> NDArray[np.uint8]:
     """The image of a scene, shape (96, 96, 3)."""
     rng = np.random.default_rng(scene.texture)

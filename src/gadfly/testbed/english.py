@@ -54,8 +54,8 @@ HOP_WORDINGS: dict[str, tuple[str, ...]] = {
     "same_shape": ("with the same shape as", "of the same shape as"),
     "same_size": ("with the same size as", "of the same size as"),
 }
-_PLURALS = {shape: "crosses" if shape == "cross" else f"{shape}s" for shape in SHAPES}
-_SINGULARS = {plural: shape for shape, plural in _PLURALS.items()}
+PLURALS = {shape: "crosses" if shape == "cross" else f"{shape}s" for shape in SHAPES}
+_SINGULARS = {plural: shape for shape, plural in PLURALS.items()}
 
 
 def realise(program: Program, rng: random.Random, mark: str = "") -> str:
@@ -93,7 +93,7 @@ def _bare(d: Description, rng: random.Random, mark: str) -> str:
 
 def _all(d: Description, rng: random.Random, mark: str) -> str:
     return _words(
-        d, rng.choice(("things", "things", "objects")) if d.noun == "thing" else _PLURALS[d.noun], "are", rng, mark
+        d, rng.choice(("things", "things", "objects")) if d.noun == "thing" else PLURALS[d.noun], "are", rng, mark
     )
 
 

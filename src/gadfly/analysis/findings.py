@@ -1,0 +1,67 @@
+"""All that a phase of a run has found, in one call: modes, taxonomy, curriculum, coverage. Reads no store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gadfly.analysis.clustered import rate_by_image
+from gadfly.analysis.coverage import Coverage, coverage
+from gadfly.analysis.curriculum import Curriculum, curriculum
+from gadfly.analysis.items import tabulate
+from gadfly.analysis.mining import MiningSettings
+from gadfly.analysis.modes import ModeSearch, find_modes
+from gadfly.analysis.novelty import known_failures
+from gadfly.analysis.rates import Rate
+from gadfly.analysis.taxonomy import Node, taxonomy
+from gadfly.counts import Counts
+from gadfly.protocols import Annotator
+from gadfly.records import Probe
+
+FROZEN_ONLY = "a questioner that is being trained asks something else tomorrow; sweep with it to measure coverage"
+TRAINING_ONLY = "only a training has a course"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found. `counts` are of all probes, equal ones included; `failure` is over the distinct valid ones.
+    `curriculum` and `coverage` are None where they do not apply, and their reasons say why."""
+
+    counts: Counts
+    failure: Rate
+    search: ModeSearch
+    taxonomy: tuple[Node, ...]
+    curriculum: Curriculum | None
+    curriculum_reason: str | None
+    coverage: Coverage | None
+    coverage_reason: str | None
+    known_failures_version: int
+
+
+def analyse(
+    probes: Sequence[Probe],
+    *,
+    training: bool,
+    annotator: Annotator | None = None,
+    conditions: Mapping[str, Sequence[str]] | None = None,
+    settings: MiningSettings | None = None,
+) -> Findings:
+    """The findings of the probes of one phase, the superseded ones left out. `training` says whether the questioner
+    learned meanwhile. `conditions` are the items of each image by its id (`conditions.conditions`)."""
+    settings = MiningSettings() if settings is None else settings
+    table = tabulate(probes, annotator, conditions)
+    known = known_failures()
+    search = find_modes(table, settings, known)
+    course = curriculum(probes, annotator) if training else TRAINING_ONLY
+    seen = FROZEN_ONLY if training else coverage(probes, annotator)
+    return Findings(
+        counts=Counts.of(probe.verdict for probe in probes),
+        failure=rate_by_image(table.wrong_N, table.image_N, table.wrong_N | True),
+        search=search,
+        taxonomy=taxonomy(table, search.modes),
+        curriculum=course if isinstance(course, Curriculum) else None,
+        curriculum_reason=course if isinstance(course, str) else None,
+        coverage=seen if isinstance(seen, Coverage) else None,
+        coverage_reason=seen if isinstance(seen, str) else None,
+        known_failures_version=known.version,
+    )

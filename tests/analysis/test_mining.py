@@ -1,0 +1,134 @@
+"""The search for itemsets: against counting one by one, its tests against exact ones, and what it keeps."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, hypergeom
+
+from gadfly.analysis.mining import Flags, MiningSettings, Whole, mine, tail, try_all
+
+SMALL = MiningSettings(min_probes=4, min_images=3, min_wrong_images=2)
+
+
+def table(n: int, n_items: int, n_images: int, seed: int) -> tuple[Flags, Flags, Whole, tuple[str, ...]]:
+    rng = np.random.default_rng(seed)
+    holds = rng.random((n, n_items)) < 0.5
+    return (
+        holds,
+        rng.random(n) < 0.4,
+        np.sort(rng.integers(n_images, size=n)),
+        tuple(f"skill:k.{i}" for i in range(n_items)),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 60), st.integers(1, 12))
+def test_every_supported_itemset_is_tested_with_its_counts(seed: int, n_items: int, n: int, n_images: int) -> None:
+    holds, wrong, image, items = table(n, n_items, n_images, seed)
+    expected = {}
+    for size in (1, 2, 3):
+        for columns in itertools.combinations(range(n_items), size):
+            rows = holds[:, columns].all(axis=1)
+            images = len(set(image[rows]))
+            if rows.sum() >= 4 and images >= 3:
+                expected[columns] = rows.sum(), wrong[rows].sum(), images, len(set(image[rows & wrong]))
+    tested = try_all(holds, wrong, image, items, SMALL)
+    found = {
+        tuple(int(k) for k in columns if k >= 0): (n, w, i, wi)
+        for columns, n, w, i, wi in zip(
+            tested.itemset_M_3, tested.n_M, tested.wrong_M, tested.images_M, tested.wrong_images_M, strict=True
+        )
+    }
+    assert found == expected and len(tested.n_M) == len(expected)
+
+
+def test_special_cases_are_not_joined() -> None:
+    # "answer:number.0" with "answer:number" is "answer:number.0" again: one test, not two.
+    holds = np.ones((30, 2), dtype=bool)
+    tested = try_all(holds, np.arange(30) % 2 == 0, np.arange(30), ("answer:number", "answer:number.0"), SMALL)
+    assert len(tested.n_M) == 2
+
+
+def test_the_tail_is_the_binomial_one() -> None:
+    n, wrong, one = np.array([20.0, 20.0, 50.0]), np.array([9.0, 0.0, 50.0]), np.ones(3)
+    p, z = tail(n, wrong, one, np.array([0.3, 0.3, 0.9]), 0.0)
+    assert p == pytest.approx([binom.sf(8, 20, 0.3), 1.0, 0.9**50])
+    # 2 · (9 ln(9/6) + 11 ln(11/14)); none of 20: -sqrt(2 · 20 · ln(1/0.7))
+    assert z[:2] == pytest.approx(
+        [np.sqrt(2 * (9 * np.log(1.5) + 11 * np.log(11 / 14))), -np.sqrt(40 * np.log(1 / 0.7))]
+    )
+    # An effect of 2 halves the trials: 5 of 10.
+    assert tail(np.array([20.0]), np.array([10.0]), np.array([2.0]), np.array([0.3]), 0.0)[0] == pytest.approx(
+        [binom.sf(4, 10, 0.3)]
+    )
+
+
+def test_without_replacement_it_is_close_to_the_hypergeometric_tail() -> None:
+    # Half of 60 probes, 6 of which are WRONG, hold 5 or all 6 of them.
+    for wrong in (5, 6):
+        p, _ = tail(np.array([30.0]), np.array([float(wrong)]), np.ones(1), np.array([0.1]), 0.5)
+        assert p[0] == pytest.approx(hypergeom.sf(wrong - 1, 60, 6, 30), rel=0.35)
+
+
+def planted(n: int = 3000, seed: int = 0) -> tuple[Flags, Flags, Whole, tuple[str, ...]]:
+    """Items 0 to 5 at random; WRONG in 70% of those with 0 and 1, in 15% of the others."""
+    rng = np.random.default_rng(seed)
+    holds = rng.random((n, 6)) < 0.4
+    wrong = rng.random(n) < np.where(holds[:, 0] & holds[:, 1], 0.7, 0.15)
+    return holds, wrong, np.arange(n) // 3, tuple(f"skill:k.{i}" for i in range(6))
+
+
+def test_neither_parts_nor_mixtures_of_a_mode_are_kept() -> None:
+    finds, tested = mine(*planted(), MiningSettings())
+    assert [find.columns for find in finds] == [(0, 1)]
+    # Not for want of significance: {0}, {1} and {0, 1, 2} are far above the rate as well.
+    q = {tuple(columns): q for columns, q in zip(tested.itemset_M_3.tolist(), tested.q_M, strict=True)}
+    assert max(q[0, -1, -1], q[1, -1, -1], q[0, 1, 2]) < 1e-6
+
+
+def test_a_worse_part_of_a_mode_and_what_is_left_of_a_mixture_are_kept() -> None:
+    rng = np.random.default_rng(1)
+    holds = rng.random((6000, 5)) < 0.4
+    rate = np.select([holds[:, 0] & holds[:, 1], holds[:, 0]], [0.95, 0.5], 0.1)
+    finds, _ = mine(
+        holds, rng.random(6000) < rate, np.arange(6000) // 3, tuple(f"skill:k.{c}" for c in "abcde"), MiningSettings()
+    )
+    assert {find.columns for find in finds} == {(0,), (0, 1)}
+
+
+def test_of_equal_itemsets_the_simplest_speaks() -> None:
+    holds, wrong, image, _ = planted()
+    both = holds[:, 0] & holds[:, 1]
+    items = ("answer:number", "concept:red", "skill:k.z", "skill:k.a")
+    columns = np.stack([both, both, both, holds[:, 2]], axis=1)
+    finds, _ = mine(columns, wrong, image, items, MiningSettings())
+    assert [find.columns for find in finds] == [(2,)]
+
+
+def test_small_excess_is_not_worth_a_name() -> None:
+    rng = np.random.default_rng(2)
+    holds = rng.random((60_000, 2)) < 0.5
+    wrong = rng.random(60_000) < np.where(holds[:, 0], 0.23, 0.2)
+    image, items = np.arange(60_000) // 4, ("skill:k.a", "skill:k.b")
+    assert mine(holds, wrong, image, items, MiningSettings())[0] == []
+    assert [f.columns for f in mine(holds, wrong, image, items, MiningSettings(min_excess=0.01))[0]] == [(0,)]
+
+
+def test_failures_on_few_images_are_not_a_mode() -> None:
+    # 200 WRONG answers to "a" about 12 images, of which 4 hold them all: below min_wrong_images.
+    holds = np.zeros((1200, 1), dtype=bool)
+    holds[:240] = True
+    image = np.concatenate([np.arange(240) // 20, 100 + np.arange(960)])
+    wrong = (image < 4) | (np.arange(1200) % 10 == 0) & ~holds[:, 0]
+    assert mine(holds, wrong, image, ("skill:k.a",), MiningSettings())[0] == []
+
+
+def test_nothing_to_search() -> None:
+    nothing = np.zeros((0, 0), dtype=bool), np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64), ()
+    finds, tested = mine(*nothing, MiningSettings())
+    assert finds == [] and len(tested.n_M) == 0
