@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -80,6 +82,25 @@ def load_checkpoint(
     if loading.max_pixels is not None:
         processor.image_processor = _limited(processor.image_processor, checkpoint, where, loading.max_pixels)
     return _load_model(checkpoint, where, device, dtype, loading), processor
+
+
+def count_image_tokens(model: Any, inputs: Mapping[str, Any]) -> tuple[int, int]:
+    """(image tokens in a processor's output, vision features that the model makes of its pictures), over all rows.
+
+    Raises ModelError where the model does not say which token stands for an image, or how it sees one; whatever the
+    vision tower raises for pictures that do not fit it is passed on.
+    """
+    token, see = getattr(model.config, "image_token_id", None), getattr(model, "get_image_features", None)
+    if token is None or see is None:
+        raise ModelError(
+            f"a model of type {model.config.model_type} does not say which token stands for an image; whether its "
+            "processor fits it cannot be checked"
+        )
+    takes = set(inspect.signature(see).parameters)
+    seen = see(**{name: value for name, value in inputs.items() if name in takes})
+    features = getattr(seen, "pooler_output", seen)
+    each = features if isinstance(features, (list, tuple)) else [features]
+    return int((inputs["input_ids"] == token).sum()), sum(one.numel() // one.shape[-1] for one in each)
 
 
 def files_stamp(checkpoint: str, config: PretrainedConfig) -> str:

@@ -1,0 +1,245 @@
+"""What a run takes on this machine, before it is begun: memory by role and device, disk, calls and cost.
+
+Reads configurations of models and loads no weights. The arithmetic is in memory.py and cost.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from gadfly.config import Config, ModelConfig
+from gadfly.doctor.cost import Phase, asks_a_model, estimates, planned_calls, prompt_of, settings_of, text_tokens
+from gadfly.doctor.dimensions import dimensions_of, image_tokens, n_adapters, outline, parameters_by_name
+from gadfly.doctor.finding import Finding, failed, passed, warned
+from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Work, asked, trained, weight_bytes
+from gadfly.errors import GadflyError
+from gadfly.records import Image
+from gadfly.runs import folder_of
+from gadfly.train.questioner import autocast_bf16
+
+ASSUMED_PX: Final = 1024
+"""The side of an image where none can be read."""
+
+GB: Final = 1e9
+SPARE_BYTES: Final = 1_000_000_000
+"""Of disk, besides checkpoints: the store, the cache of answers, logs."""
+
+_FIRST_GPU: Final = frozenset({"auto", "cuda", "cuda:0"})
+_FIRST_DEVICE: Final = "the first device"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one role takes. `memory` is None where its model's configuration is not here, and `at_least` is then the
+    bytes of its weights by the number of parameters in its name, if that says one."""
+
+    role: str
+    device: str
+    shared: object
+    memory: Memory | None
+    at_least: int
+    said: str
+    disk: int = 0
+
+
+def check_memory(config: Config, phase: Phase, images: Sequence[Image], device_bytes: int | None) -> list[Finding]:
+    """A line for each role in this process, and one for each device. `device_bytes` is what a device holds, None for
+    what is here."""
+    needs = [_need(config, role, phase, images) for role in _local_roles(config, phase)]
+    lines = [_line(need) for need in needs]
+    for device in dict.fromkeys(need.device for need in needs):
+        lines.append(_total(device, [need for need in needs if need.device == device], device_bytes))
+    if phase == "train":
+        lines.append(_disk(config, sum(need.disk for need in needs)))
+    return lines
+
+
+def check_cost(config: Config, phase: Phase, images: Sequence[Image]) -> Iterator[Finding]:
+    """The most calls of each role, and what they cost where that is known."""
+    check = "cost"
+    try:
+        sized = estimates(config, phase, images)
+    except GadflyError as fault:
+        yield failed(check, str(fault))
+        return
+    calls = planned_calls(config, phase)
+    what = "training" if phase == "train" else "a sweep"
+    said = ", ".join(f"{n:,} of the {role}" for role, n in calls.items() if role in sized)
+    costs = {role: one.cost for role, one in sized.items() if one.cost is not None}
+    figures = {"calls": calls, "costs": costs, "cost": sum(costs.values()) if costs else None}
+    if not costs:
+        yield passed(check, f"calls of {what}, at most: {said or 'none'}; no prices are given", **figures)
+        return
+    total, most = sum(costs.values()), config.limits.max_cost
+    each = ", ".join(f"{role} {cost:.4g}" for role, cost in costs.items())
+    said = f"calls of {what}, at most: {said}; they cost about {total:.4g} ({each})"
+    if most is not None and total > most:
+        yield warned(check, f"{said}, and limits.max_cost ends the run at {most:g}", **figures)
+    else:
+        yield passed(check, said, **figures)
+
+
+def _local_roles(config: Config, phase: Phase) -> list[str]:
+    return [
+        role
+        for role in planned_calls(config, phase)
+        if asks_a_model(config, role) and settings_of(config, role).base_url is None
+    ]
+
+
+def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> Need:
+    settings = settings_of(config, role)
+    in_training = role == "questioner" and phase == "train"
+    # Training takes no word on the device: it is on the first GPU.
+    device = _FIRST_DEVICE if in_training else _device(settings)
+    shared = role if in_training else (settings.model, device, settings.dtype, settings.quantization)
+    try:
+        model = outline(settings.model)
+        dims = dimensions_of(model)
+        tokens = _tokens(config, role, settings, model.config, images)
+        if in_training:
+            return _trainee(config, device, model, dims, tokens)
+    except GadflyError as fault:
+        n = parameters_by_name(settings.model)
+        number_bytes = _trainee_bytes(config) if in_training else _bytes_of(settings.dtype, None)
+        if n is None:
+            return Need(role, device, shared, None, 0, f"{fault}; no estimate")
+        dims = Dimensions(round(n), round(n), 0, 0, 0, 0, 0, 0, 0, ())
+        weights = weight_bytes(dims, number_bytes, settings.quantization if not in_training else "none")
+        said = f"{fault}; its name says {n / GB:.3g} B parameters: {_gb(weights)} of weights, the rest not estimated"
+        return Need(role, device, shared, None, weights, said)
+    work = Work(min(settings.batch_size, _asked_at_once(config, phase)), tokens, _bytes_of(settings.dtype, model.config))
+    said = f"{_size(dims)}, {work.rows} rows of {tokens} tokens"
+    return Need(role, device, shared, asked(dims, work, settings.quantization), 0, said)
+
+
+def _trainee(config: Config, device: str, model: Any, dims: Dimensions, tokens: int) -> Need:
+    settings = config.train
+    adapters, number_bytes = n_adapters(model, settings), _trainee_bytes(config)
+    by_rl = settings.method != "sft"
+    rows = (settings.micro_batch or settings.probes_per_step) if by_rl else settings.sft.batch
+    generation = Work(settings.probes_per_step if by_rl else 0, tokens, number_bytes)
+    memory = trained(
+        dims,
+        generation,
+        Work(rows, tokens, 2 if autocast_bf16(settings) else 4),
+        n_adapters=adapters,
+        trains_encoder=settings.train_vision,
+        reference=settings.beta > 0 and by_rl,
+        recomputed=settings.activation_checkpointing,
+    )
+    trainable = memory.optimizer // ADAM_BYTES
+    saved = trainable if adapters is not None else dims.n_parameters
+    disk = (settings.keep_checkpoints + 1) * (4 * saved + memory.optimizer) + number_bytes * dims.n_parameters
+    said = (
+        f"{_size(dims)}, {trainable / 1e6:,.1f} M of them trained, {generation.rows} rows generated and {rows} updated "
+        f"at once, of {tokens} tokens"
+    )
+    return Need("questioner", device, "questioner", memory, 0, said, disk)
+
+
+def _line(need: Need) -> Finding:
+    check = f"memory of {need.role}"
+    if need.memory is None:
+        return warned(check, need.said, at_least=need.at_least)
+    parts = ", ".join(f"{name} {_gb(n)}" for name, n in need.memory.parts().items())
+    return passed(check, f"{need.said}: {parts}", bytes=need.memory.parts())
+
+
+def _total(device: str, needs: Sequence[Need], device_bytes: int | None) -> Finding:
+    """What stays of all roles, with the widest of what comes and goes: roles work in turn."""
+    weights_of: dict[object, int] = {}
+    for need in needs:
+        if need.memory is not None:
+            weights_of[need.shared] = need.memory.lasting
+        else:
+            weights_of[need.shared] = need.at_least
+    passing = max((need.memory.passing for need in needs if need.memory is not None), default=0)
+    total = sum(weights_of.values()) + passing
+    whole = all(need.memory is not None for need in needs)
+    here, what = _held(device, device_bytes)
+    check, said = f"memory on {device}", f"{'about' if whole else 'more than'} {_gb(total)}"
+    figures = {"bytes": total, "whole": whole, "held": here}
+    if here is None:
+        return passed(check, said, **figures)
+    said += f" of the {_gb(here)} {what}"
+    if total > here:
+        mend = (
+            "lower train.micro_batch, group_size or batch_size, set train.activation_checkpointing, train.lora_rank or "
+            "quantization, or serve a role elsewhere"
+        )
+        return failed(check, f"{said}; {mend}", **figures)
+    return passed(check, said, **figures) if whole else warned(check, said, **figures)
+
+
+def _held(device: str, device_bytes: int | None) -> tuple[int | None, str]:
+    """(bytes that a device holds, in words where that is from), None where nobody can say."""
+    if device_bytes is not None and device != "cpu":
+        return device_bytes, "that were given"
+    if device == _FIRST_DEVICE and torch.cuda.is_available():
+        return torch.cuda.get_device_properties(0).total_memory, "of the GPU"
+    if device in ("cpu", _FIRST_DEVICE):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "of this machine"
+    return None, ""
+
+
+def _disk(config: Config, checkpoints: int) -> Finding:
+    folder = folder_of(config).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free, wanted = shutil.disk_usage(there).free, checkpoints + SPARE_BYTES
+    said = f"{_gb(free)} free in {there}; checkpoints and the trained questioner take about {_gb(checkpoints)}"
+    figures = {"free": free, "checkpoints": checkpoints}
+    if free < wanted:
+        mend = f"free {_gb(wanted - free)}, lower train.keep_checkpoints, or set `out` to another disk"
+        return failed("disk", f"{said}, and {_gb(SPARE_BYTES)} beside them; {mend}", **figures)
+    return passed("disk", said, **figures)
+
+
+def _tokens(config: Config, role: str, settings: ModelConfig, model_config: Any, images: Sequence[Image]) -> int:
+    """The longest prompt with its largest image, and what may be written after it."""
+    width_px, height_px = ASSUMED_PX, ASSUMED_PX
+    if images:
+        largest = max(images, key=lambda image: image.width_px * image.height_px)
+        width_px, height_px = largest.width_px, largest.height_px
+    side_px = config.images.max_side_px
+    if side_px is not None and max(width_px, height_px) > side_px:
+        scale = side_px / max(width_px, height_px)
+        width_px, height_px = max(1, round(width_px * scale)), max(1, round(height_px * scale))
+    seen = image_tokens(settings.model, model_config, width_px, height_px, settings.max_pixels)
+    return seen + round(text_tokens(prompt_of(config, role))) + settings.max_new_tokens
+
+
+def _asked_at_once(config: Config, phase: Phase) -> int:
+    return config.train.probes_per_step if phase == "train" else config.sweep.batch_size
+
+
+def _trainee_bytes(config: Config) -> int:
+    """Of a number of the questioner's weights in training: bfloat16 where LoRA leaves them alone, else float32."""
+    return 2 if config.train.lora_rank and autocast_bf16(config.train) else 4
+
+
+def _bytes_of(dtype: str, model_config: Any) -> int:
+    """Of a number of a model's weights. "auto" is what they were saved in; 2 where that is not known."""
+    saved = getattr(model_config, "dtype", None) if dtype == "auto" else dtype
+    return 4 if str(saved).endswith("float32") else 2
+
+
+def _device(settings: ModelConfig) -> str:
+    if settings.device_map is not None:
+        return f"device_map {settings.device_map!r}"
+    return _FIRST_DEVICE if settings.device in _FIRST_GPU else settings.device
+
+
+def _size(dims: Dimensions) -> str:
+    return f"{dims.n_parameters / GB:.2f} B parameters" if dims.n_parameters >= GB else f"{dims.n_parameters / 1e6:.1f} M parameters"
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / GB:.2f} GB"
