@@ -5,6 +5,7 @@ Knows transformers; nothing of runs. What is no folder must be in the hub's cach
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,7 @@ def dimensions_of(model: Any) -> Dimensions:
     window = getattr(text, "sliding_window", None)
     experts = getattr(text, "num_experts_per_tok", None)
     intermediate = text.intermediate_size if experts is None else experts * text.moe_intermediate_size
+    vision = getattr(model.config, "vision_config", None)
     return Dimensions(
         n_parameters=sum(one.numel() for one in model.parameters()),
         n_linear=sum(one.weight.numel() for one in linear),
@@ -73,7 +75,23 @@ def dimensions_of(model: Any) -> Dimensions:
         n_kv_heads=getattr(text, "num_key_value_heads", None) or heads,
         head_dim=getattr(text, "head_dim", None) or text.hidden_size // heads,
         windows=tuple(window if kind == "sliding_attention" else None for kind in kinds if kind not in KEEPS_NO_KEYS),
+        encoder_hidden=getattr(vision, "hidden_size", 0),
+        encoder_intermediate=getattr(vision, "intermediate_size", 0),
+        patches_per_token=patches_per_token(model.config),
     )
+
+
+def patches_per_token(config: Any) -> int:
+    """How many patches of the image encoder become one token of the prompt, by the name that a family has for it."""
+    vision = getattr(config, "vision_config", None)
+    for owner, name in ((vision, "spatial_merge_size"), (vision, "pooling_kernel_size"), (config, "scale_factor")):
+        if isinstance(side := getattr(owner, name, None), int):
+            return side**2
+    if (n := getattr(config, "mm_tokens_per_image", None)) is not None:  # Gemma 3
+        return max(1, (vision.image_size // vision.patch_size) ** 2 // n) if vision is not None else 1
+    if (ratio := getattr(config, "downsample_ratio", None)) is not None:  # InternVL
+        return round(1 / ratio**2)
+    return 1
 
 
 def n_adapters(model: Any, settings: TrainConfig) -> int | None:
@@ -107,10 +125,10 @@ def image_tokens_by_rule(config: Any, width_px: int, height_px: int, max_pixels:
             return n
     merge = getattr(vision, "spatial_merge_size", None)
     scale = getattr(config, "scale_factor", None)
-    if isinstance(scale, int) and isinstance(patch_px, int):  # Idefics3 and SmolVLM: tiles of a fixed size, and a whole
-        side_px = vision.image_size
-        tiles = -(-width_px // side_px) * -(-height_px // side_px)
-        return (tiles + (tiles > 1)) * (side_px // patch_px // scale) ** 2
+    if isinstance(scale, int) and isinstance(patch_px, int):
+        # Idefics3 and SmolVLM: drawn out to four tiles along the longer side, whatever its size, and once as a whole.
+        tiles = 4 * math.ceil(4 * min(width_px, height_px) / max(width_px, height_px))
+        return (tiles + 1) * (vision.image_size // patch_px // scale) ** 2
     side_px = patch_px * merge if isinstance(patch_px, int) and isinstance(merge, int) else 28
     pixels = width_px * height_px if max_pixels is None else min(max_pixels, width_px * height_px)
     return max(1, pixels // side_px**2)

@@ -1,8 +1,9 @@
 """How many bytes a model takes in a run, from its dimensions alone. Knows no model, no library and no device.
 
 Counted: weights, gradients, the optimizer's state, activations kept for the backward pass, keys and values of
-generation, the widest layer of a forward pass. Not counted: the image encoder's own activations, the output head (trl
-computes it in tiles), CUDA itself (about half a gigabyte) and what its allocator wastes.
+generation, the widest layer of a forward pass. Not counted: activations of an image encoder that is trained too, the
+output head (trl computes it in tiles), pictures and prompts themselves, the sentence embedder (0.1 GB), CUDA itself
+(about half a gigabyte) and what its allocator wastes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Dimensions:
     `n_linear` of the parameters are in linear layers other than the output head: those that bitsandbytes quantizes.
     `n_frozen` are those of the image encoder. `intermediate` is what one token sees of a feed-forward layer (of a
     mixture the chosen experts). `windows` has an entry for each layer that keeps keys and values: how many tokens back
-    it keeps them, None for all.
+    it keeps them, None for all. The image encoder makes one image token of `patches_per_token` patches.
     """
 
     n_parameters: int
@@ -40,6 +41,20 @@ class Dimensions:
     n_kv_heads: int
     head_dim: int
     windows: tuple[int | None, ...]
+    encoder_hidden: int = 0
+    encoder_intermediate: int = 0
+    patches_per_token: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How a model is used: rows that go through it at once, the tokens of each (prompt and completion together, those
+    of its image among them), the bytes of a number."""
+
+    rows: int
+    tokens: int
+    image_tokens: int
+    number_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +98,25 @@ def weight_bytes(dims: Dimensions, number_bytes: int, quantization: Quantization
     return (dims.n_parameters - dims.n_linear) * number_bytes + quantized
 
 
-def cache_bytes(dims: Dimensions, rows: int, tokens: int, number_bytes: int) -> int:
+def cache_bytes(dims: Dimensions, work: Work) -> int:
     """Keys and values of generation: 2 · layers · key-value heads · head dimension · tokens · rows · bytes of a number
     (arXiv 2211.05102, section 2.1). A layer with a sliding window keeps no more tokens than that."""
-    kept = sum(tokens if window is None else min(window, tokens) for window in dims.windows)
-    return 2 * kept * dims.n_kv_heads * dims.head_dim * rows * number_bytes
+    kept = sum(work.tokens if window is None else min(window, work.tokens) for window in dims.windows)
+    return 2 * kept * dims.n_kv_heads * dims.head_dim * work.rows * work.number_bytes
 
 
-def forward_bytes(dims: Dimensions, rows: int, tokens: int, number_bytes: int) -> int:
-    """The widest layer while a prompt is read: the residual stream and the layer's input, with the gate, the other half
-    and their product in the feed-forward layer, or queries, keys, values and output in attention."""
+def forward_bytes(dims: Dimensions, work: Work) -> int:
+    """The widest layer while a prompt is read, of the language model or of the image encoder, which runs before it: the
+    residual stream and the layer's input, with the gate, the other half and their product in the feed-forward layer,
+    or queries, keys, values and output in attention."""
     attention = 2 * (dims.n_heads + dims.n_kv_heads) * dims.head_dim
-    return rows * tokens * number_bytes * (2 * dims.hidden + max(3 * dims.intermediate, attention))
+    language = work.tokens * (2 * dims.hidden + max(3 * dims.intermediate, attention))
+    width = 2 * dims.encoder_hidden + max(3 * dims.encoder_intermediate, 4 * dims.encoder_hidden)
+    encoder = work.image_tokens * dims.patches_per_token * width
+    return work.rows * work.number_bytes * max(language, encoder)
 
 
-def activation_bytes(dims: Dimensions, rows: int, tokens: int, number_bytes: int, *, recomputed: bool) -> int:
+def activation_bytes(dims: Dimensions, work: Work, *, recomputed: bool) -> int:
     """What a forward pass keeps for the backward pass, of all rows of an update at once.
 
     In the manner of arXiv 2205.05198 (section 4.1), counted anew for a layer with gated feed-forward, RMS norms and
@@ -112,27 +131,18 @@ def activation_bytes(dims: Dimensions, rows: int, tokens: int, number_bytes: int
     """
     attention = dims.n_heads * dims.head_dim
     numbers = 5 * dims.hidden + 5 * attention + 4 * dims.intermediate
-    layer = rows * tokens * (16 * dims.hidden + number_bytes * numbers)
+    layer = work.rows * work.tokens * (16 * dims.hidden + work.number_bytes * numbers)
     if recomputed:
-        return layer + dims.n_layers * rows * tokens * dims.hidden * 4
+        return layer + dims.n_layers * work.rows * work.tokens * dims.hidden * 4
     return dims.n_layers * layer
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """How a model is used: rows that go through it at once, and the tokens of each, prompt and completion together."""
-
-    rows: int
-    tokens: int
-    number_bytes: int
 
 
 def asked(dims: Dimensions, work: Work, quantization: Quantization = "none") -> Memory:
     """A model that is only asked."""
     return Memory(
         weights=weight_bytes(dims, work.number_bytes, quantization),
-        cache=cache_bytes(dims, work.rows, work.tokens, work.number_bytes),
-        forward=forward_bytes(dims, work.rows, work.tokens, work.number_bytes),
+        cache=cache_bytes(dims, work),
+        forward=forward_bytes(dims, work),
     )
 
 
@@ -164,8 +174,7 @@ def trained(
         weights=weights,
         gradients=4 * trainable,
         optimizer=ADAM_BYTES * trainable,
-        activations=copies
-        + activation_bytes(dims, update.rows, update.tokens, update.number_bytes, recomputed=recomputed),
-        cache=cache_bytes(dims, generation.rows, generation.tokens, generation.number_bytes),
-        forward=forward_bytes(dims, generation.rows, generation.tokens, generation.number_bytes),
+        activations=copies + activation_bytes(dims, update, recomputed=recomputed),
+        cache=cache_bytes(dims, generation),
+        forward=forward_bytes(dims, generation),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ ASSUMED_PX: Final = 1024
 """The side of an image where none can be read."""
 
 GB: Final = 1e9
+TIGHT: Final = 0.9
+"""The share of a device above which what is not counted (see memory.py) may well not fit."""
+
 SPARE_BYTES: Final = 1_000_000_000
 """Of disk, besides checkpoints: the store, the cache of answers, logs."""
 
@@ -103,9 +106,10 @@ def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> N
     try:
         model = outline(settings.model)
         dims = dimensions_of(model)
-        tokens = _tokens(config, role, settings, model.config, images)
+        seen = _image_tokens(config, settings, model.config, images)
+        tokens = seen + round(text_tokens(prompt_of(config, role))) + settings.max_new_tokens
         if in_training:
-            return _trainee(config, device, model, dims, tokens)
+            return _trainee(config, device, model, dims, Work(0, tokens, seen, _trainee_bytes(config)))
     except GadflyError as fault:
         n = parameters_by_name(settings.model)
         number_bytes = _trainee_bytes(config) if in_training else _bytes_of(settings.dtype, None)
@@ -115,21 +119,22 @@ def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> N
         weights = weight_bytes(dims, number_bytes, settings.quantization if not in_training else "none")
         said = f"{fault}; its name says {n / GB:.3g} B parameters: {_gb(weights)} of weights, the rest not estimated"
         return Need(role, device, shared, None, weights, said)
-    work = Work(min(settings.batch_size, _asked_at_once(config, phase)), tokens, _bytes_of(settings.dtype, model.config))
+    at_once = config.train.probes_per_step if phase == "train" else config.sweep.batch_size
+    work = Work(min(settings.batch_size, at_once), tokens, seen, _bytes_of(settings.dtype, model.config))
     said = f"{_size(dims)}, {work.rows} rows of {tokens} tokens"
     return Need(role, device, shared, asked(dims, work, settings.quantization), 0, said)
 
 
-def _trainee(config: Config, device: str, model: Any, dims: Dimensions, tokens: int) -> Need:
+def _trainee(config: Config, device: str, model: Any, dims: Dimensions, row: Work) -> Need:
     settings = config.train
-    adapters, number_bytes = n_adapters(model, settings), _trainee_bytes(config)
+    adapters = n_adapters(model, settings)
     by_rl = settings.method != "sft"
     rows = (settings.micro_batch or settings.probes_per_step) if by_rl else settings.sft.batch
-    generation = Work(settings.probes_per_step if by_rl else 0, tokens, number_bytes)
+    generation = replace(row, rows=settings.probes_per_step if by_rl else 0)
     memory = trained(
         dims,
         generation,
-        Work(rows, tokens, 2 if autocast_bf16(settings) else 4),
+        replace(row, rows=rows, number_bytes=2 if autocast_bf16(settings) else 4),
         n_adapters=adapters,
         trains_encoder=settings.train_vision,
         reference=settings.beta > 0 and by_rl,
@@ -137,10 +142,10 @@ def _trainee(config: Config, device: str, model: Any, dims: Dimensions, tokens: 
     )
     trainable = memory.optimizer // ADAM_BYTES
     saved = trainable if adapters is not None else dims.n_parameters
-    disk = (settings.keep_checkpoints + 1) * (4 * saved + memory.optimizer) + number_bytes * dims.n_parameters
+    disk = (settings.keep_checkpoints + 1) * (4 * saved + memory.optimizer) + row.number_bytes * dims.n_parameters
     said = (
         f"{_size(dims)}, {trainable / 1e6:,.1f} M of them trained, {generation.rows} rows generated and {rows} updated "
-        f"at once, of {tokens} tokens"
+        f"at once, of {row.tokens} tokens"
     )
     return Need("questioner", device, "questioner", memory, 0, said, disk)
 
@@ -176,6 +181,8 @@ def _total(device: str, needs: Sequence[Need], device_bytes: int | None) -> Find
             "quantization, or serve a role elsewhere"
         )
         return failed(check, f"{said}; {mend}", **figures)
+    if total > TIGHT * here:
+        return warned(check, f"{said}, which is tight: not all that takes memory is counted", **figures)
     return passed(check, said, **figures) if whole else warned(check, said, **figures)
 
 
@@ -202,8 +209,8 @@ def _disk(config: Config, checkpoints: int) -> Finding:
     return passed("disk", said, **figures)
 
 
-def _tokens(config: Config, role: str, settings: ModelConfig, model_config: Any, images: Sequence[Image]) -> int:
-    """The longest prompt with its largest image, and what may be written after it."""
+def _image_tokens(config: Config, settings: ModelConfig, model_config: Any, images: Sequence[Image]) -> int:
+    """Of the largest image, as it is shown."""
     width_px, height_px = ASSUMED_PX, ASSUMED_PX
     if images:
         largest = max(images, key=lambda image: image.width_px * image.height_px)
@@ -212,12 +219,7 @@ def _tokens(config: Config, role: str, settings: ModelConfig, model_config: Any,
     if side_px is not None and max(width_px, height_px) > side_px:
         scale = side_px / max(width_px, height_px)
         width_px, height_px = max(1, round(width_px * scale)), max(1, round(height_px * scale))
-    seen = image_tokens(settings.model, model_config, width_px, height_px, settings.max_pixels)
-    return seen + round(text_tokens(prompt_of(config, role))) + settings.max_new_tokens
-
-
-def _asked_at_once(config: Config, phase: Phase) -> int:
-    return config.train.probes_per_step if phase == "train" else config.sweep.batch_size
+    return image_tokens(settings.model, model_config, width_px, height_px, settings.max_pixels)
 
 
 def _trainee_bytes(config: Config) -> int:
@@ -242,4 +244,4 @@ def _size(dims: Dimensions) -> str:
 
 
 def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / GB:.2f} GB"
+    return f"{n_bytes / GB:.2f} GB" if n_bytes >= GB / 10 else f"{n_bytes / 1e6:.0f} MB"
