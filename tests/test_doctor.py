@@ -129,9 +129,7 @@ def bundled_parameters() -> int:
 
 
 @pytest.mark.parametrize("recipe", CONFIGS, ids=lambda path: path.stem)
-def test_every_recipe_can_be_estimated(
-    cli: Cli, recipe: Path, album: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_recipe_can_be_estimated(cli: Cli, recipe: Path, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # the testbed's names its models from here
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     found = examine(cli, recipe, "--estimate", "--images", album, "--device-gb", 80)
@@ -170,7 +168,9 @@ def test_what_calls_cost(cli: Cli, album: Path, tmp_path: Path) -> None:
     found = examine(cli, write(tmp_path, **sections), "--estimate")
     # 10 steps of 8 probes at 0.5 each
     assert found.only("cost")["figures"]["cost"] == 40.0
-    assert found.only("cost")["outcome"] == "warn" and "limits.max_cost ends the run at 39" in found.only("cost")["said"]
+    assert (
+        found.only("cost")["outcome"] == "warn" and "limits.max_cost ends the run at 39" in found.only("cost")["said"]
+    )
     assert not found.of("memory of target")  # it is on somebody else's machine
 
 
@@ -232,16 +232,14 @@ def broken(folder: Path, kind: str, tmp_path: Path) -> None:
     ("kind", "check", "said"),
     [
         ("missing", "target loads", "give a folder, or a hub id"),
-        ("pickled", "target loads", "model.safetensors"),
-        ("cut short", "target loads", "cannot load the weights"),
+        ("pickled", "target loads", "they must be whole .safetensors files; save or fetch the checkpoint anew"),
+        ("cut short", "target loads", "header: invalid header length; they must be whole .safetensors files"),
         ("no template", "target loads", "put a chat_template.jinja beside it"),
         # 96 pixels in patches of 12 are 64 tokens, of which the model makes 16 features
         ("other processor", "target sees", "64 image tokens for 000000.png, and the model makes 16 features"),
     ],
 )
-def test_a_target_that_is_broken(
-    cli: Cli, album: Path, tmp_path: Path, kind: str, check: str, said: str
-) -> None:
+def test_a_target_that_is_broken(cli: Cli, album: Path, tmp_path: Path, kind: str, check: str, said: str) -> None:
     folder = Path(shutil.copytree(bundled("target"), tmp_path / "target"))
     broken(folder, kind, tmp_path)
     sections = sound(album, target={"model": str(folder)}, images={"heldout_share": 0.0})
@@ -251,6 +249,13 @@ def test_a_target_that_is_broken(
     assert said in found.failing[check]
     assert "a role fails" in found.only("one probe")["said"]
     assert not (tmp_path / "sprung").exists()
+
+
+def test_an_estimate_of_a_folder_that_is_not_there(cli: Cli, album: Path, tmp_path: Path) -> None:
+    found = examine(cli, write(tmp_path, **sound(album, target={"model": str(tmp_path / "no")})), "--estimate")
+    assert found.status == 1 and "no checkpoint folder" in found.failing["memory of target"]
+    unnamed = examine(cli, write(tmp_path, **sound(album, target={"model": ""})), "--estimate")
+    assert "no target is named" in unnamed.failing["memory of target"]
 
 
 def test_a_family_in_a_role_that_it_cannot_take(cli: Cli, album: Path, tmp_path: Path) -> None:

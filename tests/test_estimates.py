@@ -252,7 +252,9 @@ def test_recomputed_activations_are_about_what_torch_keeps() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_outline_has_the_parameters_of_the_checkpoint(name: str, tmp_path: Path) -> None:
     model, processor = load_checkpoint(str(build_family(name, tmp_path)), torch.device("cpu"))
-    dims = dimensions_of(outline(str(tmp_path)))
+    laid_out = outline(str(tmp_path))
+    assert laid_out is not None
+    dims = dimensions_of(laid_out)
     assert dims == dimensions_of(model)
     assert dims.n_parameters == sum(one.numel() for one in model.parameters())
     # Work with one image: the tokens that its own processor writes, and the patches that are behind one of them.
@@ -291,8 +293,8 @@ def test_image_tokens_by_the_rule_of_the_family(
 
 
 def test_image_tokens_as_the_processor_has_them(tmp_path: Path) -> None:
-    build_llava(tmp_path)
-    assert image_tokens(str(tmp_path), outline(str(tmp_path)).config, 500, 300, None) == IMAGE_TOKENS
+    model = outline(str(build_llava(tmp_path)))
+    assert model is not None and image_tokens(str(tmp_path), model.config, 500, 300, None) == IMAGE_TOKENS
 
 
 @pytest.mark.parametrize(
@@ -314,9 +316,10 @@ def test_the_size_in_a_name(name: str, parameters: float | None) -> None:
 
 def test_a_configuration_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ModelError, match=r"fetch it with `hf download owner/nothing config.json`"):
-        outline("owner/nothing")
+    assert outline("owner/nothing") is None
+    with pytest.raises(ModelError, match="no checkpoint folder"):
+        outline(str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match=r"has no config\.json"):
         outline(str(tmp_path))
-    with pytest.raises(ModelError, match="type bert cannot be laid out"):
+    with pytest.raises(ModelError, match="type bert is no vision-language model"):
         outline_of(hf.BertConfig())

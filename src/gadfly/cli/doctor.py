@@ -55,9 +55,7 @@ def doctor(
     more = served_and_limited(target_url, questioner_url, verifier_url, None, None, None)
     found: list[Finding] = []
     try:
-        config = configure(
-            config_file, images, target, questioner, verifier, None, None, None, None, settings, more
-        )
+        config = configure(config_file, images, target, questioner, verifier, None, None, None, None, settings, more)
     except ConfigError as fault:
         found.append(failed("configuration", str(fault)))
         _say(found[0], as_json)

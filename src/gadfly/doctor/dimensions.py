@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from gadfly.config import TrainConfig
 from gadfly.doctor.memory import Dimensions
 from gadfly.errors import ModelError
+from gadfly.models.checkpoint import place_of
 from gadfly.train.questioner import Trainee, lora_config
 
 KEEPS_NO_KEYS: Final = frozenset({"linear_attention", "mamba", "conv", "recurrent"})
@@ -25,19 +26,19 @@ KEEPS_NO_KEYS: Final = frozenset({"linear_attention", "mamba", "conv", "recurren
 _SIZE: Final = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)([BM])(?![a-z])", re.IGNORECASE)
 
 
-def outline(checkpoint: str) -> Any:
-    """The model without weights, on the meta device. Raises ModelError where its configuration is not here, or is not
-    that of a vision-language model."""
-    folder = Path(checkpoint).expanduser()
-    where = str(folder) if folder.is_dir() else checkpoint
+def outline(checkpoint: str) -> Any | None:
+    """The model without weights, on the meta device; None for a hub id whose configuration is not in the cache.
+
+    Raises ModelError for a folder that is not there or holds no configuration, and for a model that sees no images.
+    """
+    where = place_of(checkpoint)
     try:
         config = AutoConfig.from_pretrained(where, local_files_only=True, trust_remote_code=False)
     except Exception as error:
-        if folder.is_dir():
-            raise ModelError(f"{checkpoint} has no config.json that transformers can read") from error
+        if not Path(where).is_dir():
+            return None
         raise ModelError(
-            f"the configuration of {checkpoint} is not here; fetch it with `hf download {checkpoint} config.json`, "
-            "or name a folder that holds it"
+            f"{checkpoint} has no config.json that transformers can read; take it from where the weights come from"
         ) from error
     return outline_of(config)
 
@@ -48,8 +49,9 @@ def outline_of(config: Any) -> Any:
         with torch.device("meta"):
             return AutoModelForImageTextToText.from_config(config)
     except (ValueError, ImportError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise ModelError(f"a model of type {config.model_type} cannot be laid out ({reason}); see its name") from error
+        raise ModelError(
+            f"a model of type {config.model_type} is no vision-language model that transformers can load; name another"
+        ) from error
 
 
 def dimensions_of(model: Any) -> Dimensions:
@@ -111,8 +113,7 @@ def n_adapters(model: Any, settings: TrainConfig) -> int | None:
 def image_tokens(checkpoint: str, config: Any, width_px: int, height_px: int, max_pixels: int | None) -> int:
     """How many tokens an image of this size takes in the prompt: what the processor makes of a blank one where it is
     here, else by the rule of the model's family, else a token for 28 × 28 pixels."""
-    folder = Path(checkpoint).expanduser()
-    counted = _as_processed(str(folder) if folder.is_dir() else checkpoint, config, width_px, height_px, max_pixels)
+    counted = _as_processed(place_of(checkpoint), config, width_px, height_px, max_pixels)
     return counted if counted is not None else image_tokens_by_rule(config, width_px, height_px, max_pixels)
 
 

@@ -17,12 +17,13 @@ import torch
 from gadfly.config import Config, ModelConfig
 from gadfly.doctor.cost import Phase, asks_a_model, estimates, planned_calls, prompt_of, settings_of, text_tokens
 from gadfly.doctor.dimensions import dimensions_of, image_tokens, n_adapters, outline, parameters_by_name
-from gadfly.doctor.finding import Finding, failed, passed, warned
-from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Work, asked, trained, weight_bytes
+from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
+from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Quantization, Work, asked, trained, weight_bytes
 from gadfly.errors import GadflyError
 from gadfly.records import Image
 from gadfly.runs import folder_of
 from gadfly.train.questioner import autocast_bf16
+from gadfly.wiring import Wiring
 
 ASSUMED_PX: Final = 1024
 """The side of an image where none can be read."""
@@ -41,7 +42,8 @@ _FIRST_DEVICE: Final = "the first device"
 @dataclass(frozen=True, slots=True)
 class Need:
     """What one role takes. `memory` is None where its model's configuration is not here, and `at_least` is then the
-    bytes of its weights by the number of parameters in its name, if that says one."""
+    bytes of its weights by the number of parameters in its name, if that says one. `disk` is what its checkpoints take.
+    """
 
     role: str
     device: str
@@ -49,18 +51,26 @@ class Need:
     memory: Memory | None
     at_least: int
     said: str
-    disk: int = 0
+    disk: int | None = None
 
 
 def check_memory(config: Config, phase: Phase, images: Sequence[Image], device_bytes: int | None) -> list[Finding]:
     """A line for each role in this process, and one for each device. `device_bytes` is what a device holds, None for
     what is here."""
-    needs = [_need(config, role, phase, images) for role in _local_roles(config, phase)]
-    lines = [_line(need) for need in needs]
+    needs: list[Need] = []
+    lines: list[Finding] = []
+    for role in _local_roles(config, phase):
+        try:
+            needs.append(_need(config, role, phase, images))
+            lines.append(_line(needs[-1]))
+        except GadflyError as fault:
+            lines.append(failed(f"memory of {role}", str(fault)))
+    if any(line.outcome is Outcome.FAIL for line in lines):
+        return lines
     for device in dict.fromkeys(need.device for need in needs):
         lines.append(_total(device, [need for need in needs if need.device == device], device_bytes))
     if phase == "train":
-        lines.append(_disk(config, sum(need.disk for need in needs)))
+        lines.append(_disk(config, next(need.disk for need in needs if need.role == "questioner")))
     return lines
 
 
@@ -98,31 +108,40 @@ def _local_roles(config: Config, phase: Phase) -> list[str]:
 
 
 def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> Need:
+    """Raises ModelError, ConfigError."""
     settings = settings_of(config, role)
     in_training = role == "questioner" and phase == "train"
     # Training takes no word on the device: it is on the first GPU.
     device = _FIRST_DEVICE if in_training else _device(settings)
     shared = role if in_training else (settings.model, device, settings.dtype, settings.quantization)
-    try:
-        model = outline(settings.model)
-        dims = dimensions_of(model)
-        seen = _image_tokens(config, settings, model.config, images)
-        tokens = seen + round(text_tokens(prompt_of(config, role))) + settings.max_new_tokens
-        if in_training:
-            return _trainee(config, device, model, dims, Work(0, tokens, seen, _trainee_bytes(config)))
-    except GadflyError as fault:
-        n = parameters_by_name(settings.model)
-        number_bytes = _trainee_bytes(config) if in_training else _bytes_of(settings.dtype, None)
-        if n is None:
-            return Need(role, device, shared, None, 0, f"{fault}; no estimate")
-        dims = Dimensions(round(n), round(n), 0, 0, 0, 0, 0, 0, 0, ())
-        weights = weight_bytes(dims, number_bytes, settings.quantization if not in_training else "none")
-        said = f"{fault}; its name says {n / GB:.3g} B parameters: {_gb(weights)} of weights, the rest not estimated"
-        return Need(role, device, shared, None, weights, said)
+    model = outline(Wiring.named(role, settings.model))
+    if model is None:
+        weights = (
+            _weights_by_name(settings, _trainee_bytes(config), "none")
+            if in_training
+            else _weights_by_name(settings, _bytes_of(settings.dtype, None), settings.quantization)
+        )
+        said = (
+            f"the configuration of {settings.model} is not here; fetch it with `hf download {settings.model} "
+            "config.json`, or name a folder that holds it; "
+        )
+        known = f"by the size in its name the weights alone take {_gb(weights)}" if weights else "no estimate"
+        return Need(role, device, shared, None, weights, said + known)
+    dims = dimensions_of(model)
+    seen = _image_tokens(config, settings, model.config, images)
+    tokens = seen + round(text_tokens(prompt_of(config, role))) + settings.max_new_tokens
+    if in_training:
+        return _trainee(config, device, model, dims, Work(0, tokens, seen, _trainee_bytes(config)))
     at_once = config.train.probes_per_step if phase == "train" else config.sweep.batch_size
     work = Work(min(settings.batch_size, at_once), tokens, seen, _bytes_of(settings.dtype, model.config))
     said = f"{_size(dims)}, {work.rows} rows of {tokens} tokens"
     return Need(role, device, shared, asked(dims, work, settings.quantization), 0, said)
+
+
+def _weights_by_name(settings: ModelConfig, number_bytes: int, quantization: Quantization) -> int:
+    """0 where the name does not say a size. All weights pass for linear layers here, so it is the least there can be."""
+    n = round(parameters_by_name(settings.model) or 0)
+    return weight_bytes(Dimensions(n, n, 0, 0, 0, 0, 0, 0, 0, ()), number_bytes, quantization)
 
 
 def _trainee(config: Config, device: str, model: Any, dims: Dimensions, row: Work) -> Need:
@@ -197,11 +216,13 @@ def _held(device: str, device_bytes: int | None) -> tuple[int | None, str]:
     return None, ""
 
 
-def _disk(config: Config, checkpoints: int) -> Finding:
+def _disk(config: Config, checkpoints: int | None) -> Finding:
+    """`checkpoints` are the bytes of all that are kept, the trained questioner among them; None where not known."""
     folder = folder_of(config).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    free, wanted = shutil.disk_usage(there).free, checkpoints + SPARE_BYTES
-    said = f"{_gb(free)} free in {there}; checkpoints and the trained questioner take about {_gb(checkpoints)}"
+    free, wanted = shutil.disk_usage(there).free, (checkpoints or 0) + SPARE_BYTES
+    kept = "what checkpoints take is not known" if checkpoints is None else f"checkpoints take about {_gb(checkpoints)}"
+    said = f"{_gb(free)} free in {there}; {kept}"
     figures = {"free": free, "checkpoints": checkpoints}
     if free < wanted:
         mend = f"free {_gb(wanted - free)}, lower train.keep_checkpoints, or set `out` to another disk"
@@ -240,7 +261,11 @@ def _device(settings: ModelConfig) -> str:
 
 
 def _size(dims: Dimensions) -> str:
-    return f"{dims.n_parameters / GB:.2f} B parameters" if dims.n_parameters >= GB else f"{dims.n_parameters / 1e6:.1f} M parameters"
+    return (
+        f"{dims.n_parameters / GB:.2f} B parameters"
+        if dims.n_parameters >= GB
+        else f"{dims.n_parameters / 1e6:.1f} M parameters"
+    )
 
 
 def _gb(n_bytes: int) -> str:

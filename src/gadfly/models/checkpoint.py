@@ -61,10 +61,8 @@ def load_checkpoint(
     """
     loading = Loading() if loading is None else loading
     _check_quantization(loading)
-    folder = Path(checkpoint).expanduser()
-    if not folder.is_dir() and (folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1):
-        raise ModelError(f"no checkpoint folder {checkpoint}; give a folder, or a hub id such as owner/name")
-    where = str(folder) if folder.is_dir() else checkpoint
+    where = place_of(checkpoint)
+    folder = Path(where)
     remote = {"trust_remote_code": loading.trust_remote_code}
     try:
         # The smallest file first: where the hub cannot be reached, each further file would wait through its retries.
@@ -82,6 +80,16 @@ def load_checkpoint(
     if loading.max_pixels is not None:
         processor.image_processor = _limited(processor.image_processor, checkpoint, where, loading.max_pixels)
     return _load_model(checkpoint, where, device, dtype, loading), processor
+
+
+def place_of(checkpoint: str) -> str:
+    """The path of a checkpoint's folder, or the hub id that it is. Raises ModelError for a folder that is not there."""
+    folder = Path(checkpoint).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
+        raise ModelError(f"no checkpoint folder {checkpoint}; give a folder, or a hub id such as owner/name")
+    return checkpoint
 
 
 def count_image_tokens(model: Any, inputs: Mapping[str, Any]) -> tuple[int, int]:
@@ -150,7 +158,10 @@ def _load_model(checkpoint: str, where: str, device: torch.device, dtype: str, l
     except Exception as error:
         if "Unrecognized configuration class" in str(error):
             raise ModelError(f"{checkpoint} is not a vision-language model that transformers can load") from error
-        raise ModelError(f"cannot load the weights of {checkpoint}: {_cause(error, Path(where).is_dir())}") from error
+        mend = "they must be whole .safetensors files; save or fetch the checkpoint anew"
+        raise ModelError(
+            f"cannot load the weights of {checkpoint}: {_cause(error, Path(where).is_dir()).rstrip('.')}; {mend}"
+        ) from error
     # transformers fills what is missing at random and only warns; every answer of such a model would be noise.
     missing = sorted(report["missing_keys"])
     if missing:

@@ -125,7 +125,9 @@ class LocalModel:
         chats = [(Message("user", (image, text)),) for text in ("What?", "What is it that stands on the left here?")]
         try:
             with torch.inference_mode():
-                inputs = self._ready(encode([self._prompt(chat, {image.id: picture}) for chat in chats], self._processor))
+                inputs = self._ready(
+                    encode([self._prompt(chat, {image.id: picture}) for chat in chats], self._processor)
+                )
                 tokens, features = count_image_tokens(self._model, inputs)
         except ModelError:
             raise
