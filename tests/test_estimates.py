@@ -198,7 +198,7 @@ def small(family: str) -> Any:
 
 
 def kept_by_torch(model: Any, rows: int, tokens: int, bf16: bool) -> int:
-    """Bytes that a forward pass of the language model saves for the backward pass, parameters and their copies apart."""
+    """Bytes that a pass through the language model saves for the backward one, parameters and their copies apart."""
     weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
     matrices = [tuple(one.shape) for one in model.parameters() if one.dim() == 2]
     copies = {*matrices, *(shape[::-1] for shape in matrices)}  # autocast's

@@ -182,7 +182,7 @@ class Wiring:
     def _model(self, role: str, config: ModelConfig, checkpoint: str | Path | None = None) -> ChatModel:
         from gadfly.models.build import metered_endpoint, metered_local, price_of
 
-        name = self.named(role, str(checkpoint or config.model))
+        self.named(role, str(checkpoint or config.model))
         # Images are known by the hash of their files; what is shown of them depends on this as well.
         scope = f"images.max_side_px {self.config.images.max_side_px}"
         account = self.ledger.account(self._account_name(role, config), price_of(config))

@@ -41,9 +41,8 @@ def examine(
     what = "gadfly run" if phase == "train" else "gadfly sweep, since its questioner is not trained here"
     yield passed("configuration", f"the run would be in {folder_of(config)}; it fits {what}")
     wiring = Wiring(replace(config, cache=CacheConfig(max_bytes=0), limits=LimitsConfig()), on_image)
-    images: list[Image] = []
-    for finding in _check_images(wiring, phase, images):
-        yield finding
+    findings, images = _check_images(wiring, phase)
+    yield from findings
     if judges_itself(config):
         yield warned("two roles", ONE_MODEL_FOR_TWO)
     if not estimate_only:
@@ -57,16 +56,14 @@ def _is_trained(config: Config) -> bool:
     return config.questioner.method == "model" and config.questioner.base_url is None
 
 
-def _check_images(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator[Finding]:
-    """Fills `images` with those that a run would ask about."""
+def _check_images(wiring: Wiring, phase: Phase) -> tuple[list[Finding], list[Image]]:
+    """What there is to say, and the images that a run would ask about."""
     config = wiring.config.images
     try:
         source = wiring.source
         used = wiring.images("train" if phase == "train" else wiring.config.sweep.split)
     except GadflyError as fault:
-        yield failed("images", str(fault))
-        return
-    images += used
+        return [failed("images", str(fault))], []
     spread = used[:: -(-len(used) // DECODED)]
     broken = [reason for image in spread if (reason := _fault_of(wiring, image)) is not None]
     bad = [f"{one.path} ({one.reason})" for one in source.skipped] + broken
@@ -76,10 +73,10 @@ def _check_images(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator
     figures = {"readable": len(source), "used": len(used), "unreadable": bad}
     if bad:
         more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        yield warned("images", f"{said}; {len(bad)} cannot: {'; '.join(bad[:SHOWN])}{more}", **figures)
+        line = warned("images", f"{said}; {len(bad)} cannot: {'; '.join(bad[:SHOWN])}{more}", **figures)
     else:
-        yield passed("images", said, **figures)
-    yield _split(wiring, len(source))
+        line = passed("images", said, **figures)
+    return [line, _split(wiring, len(source))], used
 
 
 def _fault_of(wiring: Wiring, image: Image) -> str | None:

@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line. `said` is what was found, and where it is a failure also what to do. `figures` are the numbers in it."""
+    """One line. `said` is what was found, and for a failure what to do. `figures` are the numbers in it."""
 
     check: str
     outcome: Outcome

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -139,7 +138,7 @@ def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> N
 
 
 def _weights_by_name(settings: ModelConfig, number_bytes: int, quantization: Quantization) -> int:
-    """0 where the name does not say a size. All weights pass for linear layers here, so it is the least there can be."""
+    """0 where the name says no size. All weights pass for linear layers here, so it is the least there can be."""
     n = round(parameters_by_name(settings.model) or 0)
     return weight_bytes(Dimensions(n, n, 0, 0, 0, 0, 0, 0, 0, ()), number_bytes, quantization)
 

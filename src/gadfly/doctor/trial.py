@@ -21,7 +21,7 @@ TRIES: Final = 4
 
 
 def check_one_probe(wiring: Wiring, image: Image) -> Iterator[Finding]:
-    """The first question that can be put to the target, and what came of it. `wiring` must have no limits and no cache."""
+    """The first question that can be put to the target, and what came of it. `wiring` has neither limits nor cache."""
     started_s = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="gadfly-doctor-") as folder:
