@@ -17,7 +17,7 @@ CHECK = "versions"
 def check_versions() -> Iterator[Finding]:
     """One line for all that fit, and one for each that does not."""
     wanted = metadata.requires("gadfly") or []
-    python = metadata.metadata("gadfly").get("Requires-Python", "")
+    python = metadata.metadata("gadfly")["Requires-Python"]
     yield from compare([Requirement(one) for one in wanted], SpecifierSet(python))
 
 
