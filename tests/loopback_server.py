@@ -11,7 +11,7 @@ import http.client
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
@@ -86,6 +86,7 @@ class LoopbackServer:
     """Serves from a thread until the `with` block ends. `bodies` are the requests, `acts` counts what was done.
 
     With `capacity`, requests beyond so many at once are throttled. With `upstream`, answers are that server's.
+    `models` are the names that it lists, None for a server without such a list.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class LoopbackServer:
         capacity: int | None = None,
         upstream: str | None = None,
         usage: bool = True,
+        models: Sequence[str] | None = None,
     ) -> None:
         self._plan = plan
         self._answer = answer
@@ -108,6 +110,7 @@ class LoopbackServer:
         self._capacity = capacity
         self._upstream = upstream
         self._usage = usage
+        self._models = models
         self._under_way = 0
         self.most_under_way = 0
         self.bodies: list[Body] = []
@@ -161,6 +164,13 @@ class LoopbackServer:
         """Whether the connection stays open."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:-2]
         headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in head)}
+        if "content-length" not in headers:  # a GET: the list of models
+            whole = json.dumps({"object": "list", "data": [{"id": one} for one in self._models or ()]}).encode()
+            status = "200 OK" if self._models is not None else "404 Not Found"
+            kind = "Content-Type: application/json"
+            writer.write(f"HTTP/1.1 {status}\r\n{kind}\r\nContent-Length: {len(whole)}\r\n\r\n".encode() + whole)
+            await writer.drain()
+            return True
         body: Body = json.loads(await reader.readexactly(int(headers["content-length"])))
         n = len(self.bodies)
         self.bodies.append(body)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gadfly.config import SftConfig, TrainConfig
-from gadfly.errors import ConfigError, ImageError, ModelError
+from gadfly.errors import BudgetSpent, ConfigError, ImageError, ModelError
 from gadfly.images.order import image_order
 from gadfly.probing import Probing
 from gadfly.records import Chat, Completion, Image, Judgement, Message, Probe, Question, Sampling, Verdict
@@ -86,6 +86,12 @@ def run(
 def weights(path: Path) -> dict[str, torch.Tensor]:
     model = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
     return {name: value.detach() for name, value in model.named_parameters()}
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two checkpoints hold the same weights."""
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -322,6 +328,30 @@ def test_a_run_broken_off_goes_on_as_if_it_had_not_been(
     assert all(torch.equal(after[name], expected[name]) for name in expected)
     rows = lines(tmp_path / "broken" / "train" / "metrics.jsonl")
     assert [(row["step"], row["attempt"]) for row in rows] == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1)]
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_limit_leaves_the_trained_questioner(checkpoint: Path, tmp_path: Path, rank: int) -> None:
+    settings = replace(SMALL, steps=3, lora_rank=rank)
+    run(settings, checkpoint, tmp_path / "whole")
+    run(replace(settings, steps=2), checkpoint, tmp_path / "two")
+    with pytest.raises(BudgetSpent):
+        run(settings, checkpoint, tmp_path / "limited", loop(Breaks(3, BudgetSpent("2 calls allowed")))[0])
+    trained = tmp_path / "limited" / "questioner"
+    assert same(trained, tmp_path / "two" / "questioner")  # that of a training of two steps
+
+    # Killed on the way, a resume must not leave the questioner of two steps as if it were that of three.
+    with pytest.raises(OSError, match="gone"):
+        run(settings, checkpoint, tmp_path / "limited", loop(Breaks(1, OSError("gone")))[0], resume=True)
+    assert not trained.exists()
+    run(settings, checkpoint, tmp_path / "limited", attempt=2, resume=True)
+    assert same(trained, tmp_path / "whole" / "questioner")
+
+
+def test_a_limit_before_the_first_update_leaves_no_questioner(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(BudgetSpent):
+        run(SMALL, checkpoint, tmp_path, loop(Breaks(1, BudgetSpent("0 calls allowed")))[0])
+    assert not (tmp_path / "questioner").exists()
 
 
 def test_a_checkpoint_cut_short_is_passed_over(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from gadfly.models.local import LocalModel
 
 CACHE_NAME = "answers.sqlite"
+ONE_MODEL_FOR_TWO = (
+    "target and verifier are the same model: what it gets wrong it may also judge wrongly; `gadfly audit` measures that"
+)
 
 
 class Wiring:
@@ -197,21 +200,30 @@ class Wiring:
         return model
 
     def _model(self, role: str, config: ModelConfig, checkpoint: str | Path | None = None) -> ChatModel:
-        from gadfly.models.build import local_model, metered_endpoint, metered_local, price_of
+        from gadfly.models.build import metered_endpoint, metered_local, price_of
 
-        name = self.named(role, str(checkpoint or config.model))
+        self.named(role, str(checkpoint or config.model))
         # Images are known by the hash of their files; what is shown of them depends on this as well.
         scope = f"images.max_side_px {self.config.images.max_side_px}"
         account = self.ledger.account(self._account_name(role, config), price_of(config))
         if config.base_url is not None and checkpoint is None:
             return metered_endpoint(config, self.source.open, self.ledger, account, self._cache, scope)
+        model = self.local(role, config, checkpoint)
+        return metered_local(model, self.ledger, account, self._cache, scope)
+
+    def local(self, role: str, config: ModelConfig, checkpoint: str | Path | None = None) -> LocalModel:
+        """The checkpoint of a role, loaded when first asked for. Raises ModelError where it cannot be loaded, or
+        cannot take that role."""
+        from gadfly.models.build import local_model
+
+        name = self.named(role, str(checkpoint or config.model))
         placed = (config.device, config.device_map, config.dtype, config.quantization, config.attn_implementation)
         key = (name, *placed, config.batch_size, config.max_pixels, config.trust_remote_code)
         if key not in self._models:
             self._models[key] = local_model(name, config, self.source.open)
         if role == "verifier":  # it may share the target's model, which is then asked for more
             self._models[key].require_chats_without_image()
-        return metered_local(self._models[key], self.ledger, account, self._cache, scope)
+        return self._models[key]
 
     def _account_name(self, role: str, config: ModelConfig) -> str:
         """Each judge of a panel has an account, since each has a price: "verifier", "verifier 2", …"""
@@ -228,6 +240,19 @@ class Wiring:
             return None
         path = Path(self.config.out) / CACHE_NAME if config.path is None else Path(config.path).expanduser()
         return CompletionCache(path, config.max_bytes)
+
+
+def judges_itself(config: Config) -> bool:
+    """Whether a judge is the target's own model: it overlooks its own errors."""
+    return any(judge.kind == "model" and _same_model(judge, config.target) for judge in config.verifier.judges)
+
+
+def _same_model(a: ModelConfig, b: ModelConfig) -> bool:
+    """Whether two roles have one model, a folder by whatever path."""
+    if not a.model or not b.model:
+        return False
+    folders = [Path(one.model).expanduser() for one in (a, b)]
+    return a.model == b.model or (all(f.is_dir() for f in folders) and folders[0].samefile(folders[1]))
 
 
 def refuse_served_trainee(config: Config) -> None:

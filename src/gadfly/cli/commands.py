@@ -13,7 +13,7 @@ from gadfly.cli.options import configure
 from gadfly.cli.output import Bar, progress, remark
 
 if TYPE_CHECKING:
-    from gadfly.config import Config, ModelConfig
+    from gadfly.config import Config
     from gadfly.images.folder import FolderSource
     from gadfly.store.sqlite import SqliteStore
     from gadfly.wiring import Wiring
@@ -183,17 +183,7 @@ def say_skipped(source: FolderSource) -> None:
 
 
 def warn_of_one_model_for_two(config: Config) -> None:
-    """A judge that is the target overlooks its own errors."""
-    if any(judge.kind == "model" and _same(judge, config.target) for judge in config.verifier.judges):
-        remark(
-            "target and verifier are the same model: what it gets wrong it may also judge wrongly; "
-            "`gadfly audit` measures that"
-        )
+    from gadfly.wiring import ONE_MODEL_FOR_TWO, judges_itself
 
-
-def _same(a: ModelConfig, b: ModelConfig) -> bool:
-    """Whether two roles have one model, a folder by whatever path."""
-    if not a.model or not b.model:
-        return False
-    folders = [Path(one.model).expanduser() for one in (a, b)]
-    return a.model == b.model or (all(f.is_dir() for f in folders) and folders[0].samefile(folders[1]))
+    if judges_itself(config):
+        remark(ONE_MODEL_FOR_TWO)

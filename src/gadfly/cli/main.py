@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import gadfly
-from gadfly.cli import analyze, audit, commands, demo, reading, testbed
+from gadfly.cli import analyze, audit, commands, demo, doctor, reading, testbed
 from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
@@ -46,6 +46,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(commands.run)
 app.command("sweep")(commands.sweep)
+app.command("doctor")(doctor.doctor)
 app.command("compare")(reading.compare)
 app.command("show")(reading.show)
 app.command("analyze")(analyze.analyze)

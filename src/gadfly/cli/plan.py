@@ -4,41 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gadfly.cli.estimate import Estimate, estimate
 from gadfly.cli.output import as_plain, print_json, progress, say, table
-from gadfly.config import Config, ModelConfig, VerifierConfig
+from gadfly.config import Config, VerifierConfig
+from gadfly.doctor.cost import Estimate, Phase, estimates, judges_of, planned_calls, settings_of
 from gadfly.settings import host_of
 from gadfly.wiring import Wiring
 
 _FIGURES = ("calls at most", "tokens in, about", "tokens out at most", "cost, about")
-JUDGE_CALLS = 6  # validity, the judge's own answer, agreement; each asked again once where it cannot be read
 
 
-def say_plan(config: Config, phase: str, as_json: bool) -> None:
+def say_plan(config: Config, phase: Phase, as_json: bool) -> None:
     """Print the plan of a training ("train") or a sweep. Raises what the run itself would raise for images, scenes,
     pairs and roles without a name; whether a model is any good shows when it is loaded."""
     with progress("reading images", passing=True) as bar:
         wiring = Wiring(config, bar.update)
         source = wiring.source
     roles = {"questioner": _questioner(wiring, phase)}
-    training = config.train.steps * config.train.probes_per_step
-    by_sft_alone = phase == "train" and config.train.method == "sft"
-    n = 0 if by_sft_alone else training if phase == "train" else config.sweep.n
     images = wiring.images("train" if phase == "train" else config.sweep.split)
     pairs = len(wiring.sft_pairs()) if phase == "train" else 0
-    calls = {"questioner": n}
-    if not by_sft_alone:
-        roles["target"], calls["target"] = wiring.named("target", config.target.model), n
-        for role, judge in _judges(config).items():
-            roles[role] = _judge(wiring, judge)
-            calls[role] = JUDGE_CALLS * judge.votes * n if judge.kind == "model" else 0
-    asked = [role for role in roles if calls[role] and _model_is_asked(config, role)]
-    served = {role: url for role in asked if (url := _settings(config, role).base_url) is not None}
+    calls = planned_calls(config, phase)
+    if "target" in calls:
+        roles["target"] = wiring.named("target", config.target.model)
+        roles |= {role: _judge(wiring, judge) for role, judge in judges_of(config).items()}
+    sized = estimates(config, phase, images)
+    served = {role: url for role in sized if (url := settings_of(config, role).base_url) is not None}
     hub = {role: model for role, model in roles.items() if role not in served and _on_hub(config, role, model)}
-    estimates = {
-        role: estimate(_settings(config, role), _prompt(config, role), calls[role], images, config.images.max_side_px)
-        for role in asked
-    }
     plan = {
         "images": len(source),
         "images_used": len(images),
@@ -48,7 +38,7 @@ def say_plan(config: Config, phase: str, as_json: bool) -> None:
         "calls": calls,
         "from_hub": sorted(set(hub.values())),
         "hosts_that_receive_images": sorted({host_of(url) for url in served.values()}),
-        "estimates": as_plain(estimates),
+        "estimates": as_plain(sized),
         "limits": as_plain(config.limits),
     }
     if as_json:
@@ -60,7 +50,7 @@ def say_plan(config: Config, phase: str, as_json: bool) -> None:
         say(f"  {skipped.path}: {skipped.reason}")
     if pairs:
         say(f"{pairs} questions to fine-tune on")
-    rows = [_row(role, model, served.get(role), calls[role], estimates.get(role)) for role, model in roles.items()]
+    rows = [_row(role, model, served.get(role), calls[role], sized.get(role)) for role, model in roles.items()]
     table("would be asked", ("role", "model", "where", *_FIGURES), rows, numeric=_FIGURES)
     for model in plan["from_hub"]:
         say(f"{model} is no folder here: it comes from the Hugging Face hub, or from its cache")
@@ -97,11 +87,6 @@ def _questioner(wiring: Wiring, phase: str) -> str:
     return wiring.named("questioner", wiring.config.questioner.model)
 
 
-def _judges(config: Config) -> dict[str, VerifierConfig]:
-    """The verifier, and the others of its panel."""
-    return {f"verifier {i}" if i > 1 else "verifier": judge for i, judge in enumerate(config.verifier.judges, start=1)}
-
-
 def _judge(wiring: Wiring, config: VerifierConfig) -> str:
     if config.kind == "model":
         return wiring.named("verifier", config.model)
@@ -109,25 +94,5 @@ def _judge(wiring: Wiring, config: VerifierConfig) -> str:
     return config.kind if config.pairs is None else f"{config.kind} {config.pairs}"
 
 
-def _settings(config: Config, role: str) -> ModelConfig:
-    match role:
-        case "questioner":
-            return config.questioner
-        case "target":
-            return config.target
-        case _:
-            return _judges(config)[role]
-
-
-def _model_is_asked(config: Config, role: str) -> bool:
-    """Whether a role is a model's: the sampler, the oracle and reference pairs take no tokens."""
-    return config.questioner.method == "model" if role == "questioner" else True
-
-
-def _prompt(config: Config, role: str) -> str:
-    """The name of the role's longest prompt."""
-    return "verifier_validity" if role.startswith("verifier") else _settings(config, role).prompt or role
-
-
 def _on_hub(config: Config, role: str, model: str) -> bool:
-    return model == _settings(config, role).model and not Path(model).expanduser().is_dir()
+    return model == settings_of(config, role).model and not Path(model).expanduser().is_dir()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -59,10 +61,8 @@ def load_checkpoint(
     """
     loading = Loading() if loading is None else loading
     _check_quantization(loading)
-    folder = Path(checkpoint).expanduser()
-    if not folder.is_dir() and (folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1):
-        raise ModelError(f"no checkpoint folder {checkpoint}; give a folder, or a hub id such as owner/name")
-    where = str(folder) if folder.is_dir() else checkpoint
+    where = place_of(checkpoint)
+    folder = Path(where)
     remote = {"trust_remote_code": loading.trust_remote_code}
     try:
         # The smallest file first: where the hub cannot be reached, each further file would wait through its retries.
@@ -80,6 +80,35 @@ def load_checkpoint(
     if loading.max_pixels is not None:
         processor.image_processor = _limited(processor.image_processor, checkpoint, where, loading.max_pixels)
     return _load_model(checkpoint, where, device, dtype, loading), processor
+
+
+def place_of(checkpoint: str) -> str:
+    """The path of a checkpoint's folder, or the hub id that it is. Raises ModelError for a folder that is not there."""
+    folder = Path(checkpoint).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
+        raise ModelError(f"no checkpoint folder {checkpoint}; give a folder, or a hub id such as owner/name")
+    return checkpoint
+
+
+def count_image_tokens(model: Any, inputs: Mapping[str, Any]) -> tuple[int, int]:
+    """(image tokens in a processor's output, vision features that the model makes of its pictures), over all rows.
+
+    Raises ModelError where the model does not say which token stands for an image, or how it sees one; whatever the
+    vision tower raises for pictures that do not fit it is passed on.
+    """
+    token, see = getattr(model.config, "image_token_id", None), getattr(model, "get_image_features", None)
+    if token is None or see is None:
+        raise ModelError(
+            f"a model of type {model.config.model_type} does not say which token stands for an image; whether its "
+            "processor fits it cannot be checked"
+        )
+    takes = set(inspect.signature(see).parameters)
+    seen = see(**{name: value for name, value in inputs.items() if name in takes})
+    features = getattr(seen, "pooler_output", seen)
+    each = features if isinstance(features, (list, tuple)) else [features]
+    return int((inputs["input_ids"] == token).sum()), sum(one.numel() // one.shape[-1] for one in each)
 
 
 def files_stamp(checkpoint: str, config: PretrainedConfig) -> str:
@@ -129,7 +158,10 @@ def _load_model(checkpoint: str, where: str, device: torch.device, dtype: str, l
     except Exception as error:
         if "Unrecognized configuration class" in str(error):
             raise ModelError(f"{checkpoint} is not a vision-language model that transformers can load") from error
-        raise ModelError(f"cannot load the weights of {checkpoint}: {_cause(error, Path(where).is_dir())}") from error
+        mend = "they must be whole .safetensors files; save or fetch the checkpoint anew"
+        raise ModelError(
+            f"cannot load the weights of {checkpoint}: {_cause(error, Path(where).is_dir()).rstrip('.')}; {mend}"
+        ) from error
     # transformers fills what is missing at random and only warns; every answer of such a model would be noise.
     missing = sorted(report["missing_keys"])
     if missing:

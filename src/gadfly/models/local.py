@@ -18,9 +18,9 @@ from PIL.Image import Image as Picture
 from transformers import GenerationConfig
 
 from gadfly.errors import ModelError
-from gadfly.models.checkpoint import Loading, files_stamp, load_checkpoint
+from gadfly.models.checkpoint import Loading, count_image_tokens, files_stamp, load_checkpoint
 from gadfly.models.shared_prefix import Prompt, complete, encode, plan, why_not
-from gadfly.records import Chat, Completion, Image, Sampling
+from gadfly.records import Chat, Completion, Image, Message, Sampling
 
 Device = Literal["auto", "cpu", "cuda"] | str
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -101,6 +101,42 @@ class LocalModel:
                 f"{self._name} takes one image and one text and never a text alone, so it cannot be the verifier, "
                 "which compares answers without the image; it can be the target"
             )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it takes one image and one text, and no turns."""
+        return self._plain
+
+    @property
+    def description(self) -> str:
+        """What was loaded, for people."""
+        n = sum(one.numel() for one in self._model.parameters())
+        kind, dtype = type(self._model).__name__, str(self._model.dtype).removeprefix("torch.")
+        return f"{kind}, {n / 1e6:,.1f} M parameters, {dtype}, on {self._device}"
+
+    def count_image_tokens(self, image: Image) -> tuple[int, int]:
+        """(tokens that stand for this image in a prompt, vision features that the model makes of it). They must be
+        equal: a feature takes the place of each token.
+
+        Raises ModelError where the two cannot be counted, where the prompt cannot be made, or where a batch is padded
+        on the right; ImageError for an image that cannot be opened.
+        """
+        picture = self._open_image(image)
+        chats = [(Message("user", (image, text)),) for text in ("What?", "What is it that stands on the left here?")]
+        try:
+            with torch.inference_mode():
+                inputs = self._ready(
+                    encode([self._prompt(chat, {image.id: picture}) for chat in chats], self._processor)
+                )
+                tokens, features = count_image_tokens(self._model, inputs)
+        except ModelError:
+            raise
+        except Exception as error:  # whatever a processor or a vision tower may raise: it is this checkpoint's fault
+            raise ModelError(
+                f"{self._name} cannot take an image into its prompt ({_one_line(error)}); its processor and model do "
+                "not fit together, or it is a family that is not supported"
+            ) from error
+        return tokens // len(chats), features // len(chats)
 
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
         """Completions in order. Greedy ones do not depend on what else is in the batch (up to rounding); sampled ones

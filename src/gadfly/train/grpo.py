@@ -14,6 +14,7 @@ group with one number or none has no advantage at all. All of this holds for a s
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from gadfly.config import TrainConfig
-from gadfly.errors import ConfigError, ImageError, ModelError, StoreError
+from gadfly.errors import BudgetSpent, ConfigError, ImageError, ModelError, StoreError
 from gadfly.images.order import image_order
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
@@ -77,7 +78,8 @@ def train_grpo(
     `resume_step(run_dir, settings.num_iterations)`, and counted `attempt` up.
 
     Whatever ends training early, an interrupt or a fault of target or verifier, leaves a checkpoint of the last whole
-    step, and the exception goes on.
+    step, and the exception goes on. A limit (BudgetSpent) leaves the trained questioner as well: an end that was asked
+    for has a result.
 
     Raises ImageError without images, ModelError for a questioner that cannot be trained, ConfigError for settings
     that this machine cannot follow, StoreError where the disk does not take a checkpoint.
@@ -114,9 +116,16 @@ def train_grpo(
         check_sight(trainee, trainer.model, chat_messages(prompt_chat(images[0])), open_image(images[0]))
         checkpoint = latest_checkpoint(run_dir) if resume else None
         remove_torn_checkpoints(run_dir)
-        with _saved_if_broken_off(trainer, recorder, settings, run_dir):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    trained = run_dir / "questioner"
+        trained = run_dir / "questioner"
+        # What an earlier sitting left when it reached a limit would pass for the result of this one, were it killed.
+        shutil.rmtree(trained, ignore_errors=True)
+        try:
+            with _saved_if_broken_off(trainer, recorder, settings, run_dir):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except BudgetSpent:
+            if trainer.state.global_step > 0:  # before the first update there is no trained questioner
+                save_questioner(trainer.accelerator.unwrap_model(trainer.model), trainee.processor, trained)
+            raise
     save_questioner(trainer.accelerator.unwrap_model(trainer.model), trainee.processor, trained)
     return trained
 

@@ -1,0 +1,68 @@
+"""One probe through the real loop into a store that is thrown away: asked, answered, verified, rewarded."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gadfly.doctor.finding import Finding, failed, passed, warned
+from gadfly.errors import GadflyError
+from gadfly.probing import UNPARSABLE, Written
+from gadfly.records import Image, Probe, Verdict
+from gadfly.store.sqlite import SqliteStore
+from gadfly.wiring import Wiring
+
+CHECK: Final = "one probe"
+TRIES: Final = 4
+"""An untrained questioner may well write something that is no question; that alone says nothing about the rest."""
+
+
+def check_one_probe(wiring: Wiring, image: Image) -> Iterator[Finding]:
+    """The first question that can be put to the target, and what came of it. `wiring` has neither limits nor cache."""
+    started_s = time.perf_counter()
+    try:
+        with tempfile.TemporaryDirectory(prefix="gadfly-doctor-") as folder:
+            probe = _probe(wiring, image, Path(folder))
+    except GadflyError as fault:
+        yield failed(CHECK, str(fault))
+        return
+    seconds = time.perf_counter() - started_s
+    figures = {
+        "image": image.path,
+        "question": probe.question,
+        "answer": probe.answer,
+        "verdict": str(probe.verdict),
+        "reason": probe.judgement.reason,
+        "reward": probe.reward,
+        "seconds": round(seconds, 2),
+    }
+    said = f"{image.path}: {probe.question!r} was answered {probe.answer!r}: {probe.verdict}"
+    if probe.judgement.reason == UNPARSABLE:
+        yield warned(
+            CHECK,
+            f"{TRIES} times the questioner wrote no question, at last {probe.question[:80]!r}: target and verifier "
+            "were not asked; see questioner.prompt and questioner.max_new_tokens",
+            **figures,
+        )
+    elif probe.verdict is Verdict.UNDECIDED:
+        yield failed(CHECK, f"{said}, {probe.judgement.reason}; mend that role, or a run will learn nothing", **figures)
+    else:
+        reason = f", {probe.judgement.reason}" if probe.judgement.reason else ""
+        yield passed(CHECK, f"{said}{reason}; reward {probe.reward:.2f}, {seconds:.1f} s", **figures)
+
+
+def _probe(wiring: Wiring, image: Image, folder: Path) -> Probe:
+    config = wiring.config
+    questioner = wiring.questioner()
+    with SqliteStore.create(folder / "run", config.name, {}, {}, config.seed) as store:
+        attempt = store.begin_attempt("doctor")
+        probing = wiring.probing(store, wiring.reward())
+        for step in range(TRIES):
+            written = [Written((image,), questioner.ask([image], config.seed + step)[0], 0)]
+            probe = probing.step(written, phase="doctor", attempt=attempt, step=step).probes[0]
+            if probe.judgement.reason != UNPARSABLE:
+                break
+        return next(one for one in store.probes("doctor") if one.key == probe.key)  # as it was stored
