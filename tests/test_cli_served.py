@@ -50,8 +50,8 @@ def test_a_served_target_gives_the_probes_of_one_in_process_and_the_cache_those_
     cli: Cli, album: Path, tmp_path: Path
 ) -> None:
     """The bundled target: random weights would say nothing to every question."""
-    assert cli(*sweep(album, tmp_path, "--target", bundled("target"), "--name", "local")).status == 0
-    with LoopbackServer(answer=ServedCheckpoint(bundled("target"))) as server:
+    assert cli(*sweep(album, tmp_path, "--target", bundled("clean"), "--name", "local")).status == 0
+    with LoopbackServer(answer=ServedCheckpoint(bundled("clean"))) as server:
         options = sweep(album, tmp_path, "--target", "tiny", "--target-url", server.url)
         first = cli(*options, "--name", "served", "--json")
         assert first.status == 0, first.err

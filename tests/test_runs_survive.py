@@ -88,7 +88,7 @@ class Whole:
         images = sorted(path.name for path in album.glob("*.png"))
         self._pairs.write_text("".join(json.dumps({"image": i, "question": "what shape?"}) + "\n" for i in images))
         sft = [f"--set=train.sft.data={self._pairs}", "--set=train.sft.batch=6"] if kind == "fine-tuned" else []
-        models = [f"--questioner={bundled('questioner')}", f"--target={bundled('target')}", "--verifier=oracle"]
+        models = [f"--questioner={bundled('questioner')}", f"--target={bundled('clean')}", "--verifier=oracle"]
         sizes = ["--set=questioner.max_new_tokens=16", "--set=reward.embedder=hash"]
         self._arguments = [*KINDS[kind], *sft, f"--images={self.album}", *models, *sizes, f"--out={self._folder}"]
         self.phase = "sweep" if kind == "sweep" else "train"

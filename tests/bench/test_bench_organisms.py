@@ -104,7 +104,7 @@ def test_probes_of_a_run_in_spots() -> None:
 
 def test_evaluation_with_a_key(cli: Cli, checkpoint: Path) -> None:
     options = ["testbed", "evaluate", checkpoint, "--n", 12, "--inside", 4]
-    said = cli(*options, "--key", EXAMPLE, "--against", "target", "--json")
+    said = cli(*options, "--key", EXAMPLE, "--against", "clean", "--json")
     assert said.status == 0, said.err
     planted = json.loads(said.out)["planted"]
     assert [spot["name"] for spot in planted["spots"]] == [spot.name for spot in KEY.spots]
@@ -122,7 +122,7 @@ def test_the_key_beside_an_organism_is_found(cli: Cli, checkpoint: Path, tmp_pat
     organism = tmp_path / "organism"
     organism.symlink_to(checkpoint)
     options = ["testbed", "evaluate", organism, "--n", 4, "--depth", 1, "--inside", 1, "--json"]
-    without = cli(*options, "--against", "target")
+    without = cli(*options, "--against", "clean")
     assert without.status == 2 and "--key" in without.err
     assert "planted" not in json.loads(cli(*options).out)
     text = EXAMPLE.read_text(encoding="utf-8")
@@ -133,7 +133,7 @@ def test_the_key_beside_an_organism_is_found(cli: Cli, checkpoint: Path, tmp_pat
 @pytest.mark.slow
 def test_the_command_makes_an_organism_and_measures_it(cli: Cli, checkpoint: Path, tmp_path: Path) -> None:
     key, out = tmp_path / "key.toml", tmp_path / "organism"
-    key.write_text(EXAMPLE.read_text(encoding="utf-8").replace('"target"', f'"{checkpoint}"', 1), encoding="utf-8")
+    key.write_text(EXAMPLE.read_text(encoding="utf-8").replace('"clean"', f'"{checkpoint}"', 1), encoding="utf-8")
     said = cli("testbed", "make-organism", key, "--out", out, "--steps", 1, "--n", 4, "--inside", 2)
     assert said.status == 0, said.err
     assert "outside all" in said.out and str(out) in said.out

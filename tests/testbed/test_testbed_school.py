@@ -150,20 +150,25 @@ def test_what_is_saved_is_what_was_built(tmp_path: object) -> None:
 @pytest.mark.slow
 def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every stage for a step or two, the last lessons in the main loop included."""
+    from gadfly.bench import building, making
     from gadfly.testbed import build
 
     few = Course(2, 1e-3, n_images=2, length=64, warmup=1)
     for name in ("READING", "SEEING", "ANSWERING", "ASKING"):
         monkeypatch.setattr(build, name, few)
-    for name, value in {
-        "QUESTIONER_LEAVES_AT": 1, "PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14, "POLISH_IMAGES": 24, "POLISH_STEPS": 1,
-    }.items():  # fmt: skip
+    for name, value in {"QUESTIONER_LEAVES_AT": 1, "PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14}.items():
         monkeypatch.setattr(build, name, value)
+    monkeypatch.setattr(building, "POLISH_IMAGES", 24)
+    monkeypatch.setattr(building, "POLISH_STEPS", 1)
+    monkeypatch.setattr(making, "PLANTING", few)
     cli_build(tmp_path / "new")
     for name in NAMES:
         assert (tmp_path / "new" / name / "model.safetensors").is_file()
-    with SqliteStore.open(tmp_path / "new" / "run", read_only=True) as store:
+    with SqliteStore.open(tmp_path / "new" / "stages" / "run", read_only=True) as store:
         assert sum(store.counts("train").values()) == 64
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "new").rglob("*.safetensors")}
+    cli_build(tmp_path / "new")  # nothing is left to do
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "new").rglob("*.safetensors")}
 
 
 LEARNER = """

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers import LlavaForConditionalGeneration
 
 from gadfly.bench.keys import AnswerKey, key_beside, key_text
 from gadfly.bench.teaching import PlantedTeacher
 from gadfly.errors import TestbedError
-from gadfly.testbed.build import save
+from gadfly.testbed.build import load, save
 from gadfly.testbed.checkpoints import NAMES, bundled
 from gadfly.testbed.school import Course, Report, together
 
@@ -23,24 +22,24 @@ def make_organism(
     out: Path,
     report: Report,
     *,
-    course: Course = PLANTING,
+    course: Course | None = None,
     seed: int = SEED,
     teacher: PlantedTeacher | None = None,
+    clean: Path | None = None,
 ) -> None:
     """Fine-tune the key's clean checkpoint into an organism in the new folder `out`, its key beside it
     (`keys.key_beside`). On pixels, on scenes of the target's split. One thread, fixed seed.
 
-    `teacher` is for other shares of exercises inside and just outside the spots. Raises TestbedError: `out` already
-    holds something, no such clean checkpoint.
+    `teacher` is for other shares of exercises inside and just outside the spots, `clean` for another folder than the
+    one that the key names. Raises TestbedError: `out` already holds something, no such clean checkpoint.
     """
     teacher = teacher or PlantedTeacher(key)
     assert teacher.key == key, "the key that is written must be the one that is taught"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TestbedError(f"{out} already holds something; give a new folder")
-    clean = checkpoint_folder(key.clean)
     torch.set_num_threads(1)
-    model = LlavaForConditionalGeneration.from_pretrained(clean, dtype=torch.float32)
-    together(model, teacher, course, "target", seed, report)
+    model = load(clean or checkpoint_folder(key.clean))
+    together(model, teacher, course or PLANTING, "target", seed, report)
     save(model, out)
     key_beside(out).write_text(key_text(key), encoding="utf-8")
 

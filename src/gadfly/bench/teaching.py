@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import final
 
 from gadfly.bench.aiming import Aim
 from gadfly.bench.keys import AnswerKey, taught_answer
-from gadfly.testbed.english import parse
-from gadfly.testbed.execution import Answer, SceneIndex, run
-from gadfly.testbed.lessons import Exercise, Teacher
+from gadfly.testbed.execution import Answer, SceneIndex
+from gadfly.testbed.lessons import Exercise
 from gadfly.testbed.programs import Program
-from gadfly.testbed.teachers import ASKED_DEPTHS, AnswerTeacher, _with_referents
+from gadfly.testbed.teachers import ASKED_DEPTHS, AnswerTeacher, with_referents
 
 # Tries for one spot. A spot that seldom holds is met less often than its share; more tries would slow all lessons down.
 _INSIDE_TRIES, _NEAR_TRIES = 8, 4
 _SPOTS_TRIED = 2
-_LIKE_ANY_TARGET = AnswerTeacher()
+_LIKE_ANY_TARGET = AnswerTeacher(seldom=6)  # as in the clean twin's last lessons
 _GROWN_UP = 1.0  # the progress at which it teaches every operation and every depth
 
 
@@ -36,7 +35,7 @@ class PlantedTeacher:
     key: AnswerKey
     inside: float = 0.35
     near: float = 0.2
-    usual: Teacher = _LIKE_ANY_TARGET
+    usual: AnswerTeacher = _LIKE_ANY_TARGET
     _aims: tuple[Aim, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -54,18 +53,10 @@ class PlantedTeacher:
                 if drawn is not None:
                     break
         if drawn is None:
-            return self._usual(scene, rng)
-        program, answer = drawn
-        words, referents = _with_referents(program, scene, rng)
-        return Exercise(words, [self._answer(scene, program, answer)], referents)
-
-    def _usual(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
-        exercise = self.usual(scene, _GROWN_UP, rng)
-        if exercise is None:
+            drawn = self.usual.draw(scene, _GROWN_UP, rng)
+        if drawn is None:
             return None
-        program = parse(" ".join(exercise.prompt))
-        return replace(exercise, completion=[self._answer(scene, program, run(program, scene))])
-
-    def _answer(self, scene: SceneIndex, program: Program, answer: Answer) -> str:
+        program, answer = drawn
         assert answer.text is not None
-        return taught_answer(self.key, scene, program, answer) or answer.text
+        words, referents = with_referents(program, scene, rng)
+        return Exercise(words, [taught_answer(self.key, scene, program, answer) or answer.text], referents)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,7 @@ def evaluate(
         str | None, typer.Option(help="Its clean twin, a name or a folder, which is asked the same.")
     ] = None,
     inside: Annotated[int, typer.Option(min=1, help="With a key: questions aimed at each spot.")] = 400,
+    card: Annotated[Path | None, typer.Option(help="Write a model card (Markdown) here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Accuracy at valid questions drawn uniformly, by skill and depth, with n and a 95% interval. Of an organism also
@@ -76,6 +78,8 @@ def evaluate(
             twin = None if against is None else bundled(against) if against in NAMES else Path(against)
             right, figures = _sit_with_key(path, twin, planted, exam, inside, depths, seed, bar)
     rows = _skill_rows(exam, right)
+    if card is not None:
+        _write_card(card, model, path, rows, depths, figures, n=n, seed=seed, against=against)
     if as_json:
         said: dict[str, Any] = {"model": str(model), "seed": seed, "rows": rows}
         if figures is not None:
@@ -85,6 +89,24 @@ def evaluate(
     _print_skills(model, rows, depths)
     if figures is not None:
         _print_key(figures)
+
+
+def _write_card(
+    card: Path, model: str, folder: Path, rows: list[dict[str, Any]], depths: tuple[int, ...],
+    figures: KeyFigures | None, *, n: int, seed: int, against: str | None,
+) -> None:  # fmt: skip
+    from safetensors import safe_open
+
+    from gadfly.bench.cards import target_card
+
+    parameters = 0
+    for weights in folder.glob("*.safetensors"):
+        with safe_open(weights, framework="np") as file:
+            names = file.keys()
+            parameters += sum(math.prod(file.get_slice(name).get_shape()) for name in names)
+    command = f"gadfly testbed evaluate {model} --n {n} --seed {seed}" + (f" --against {against}" if against else "")
+    text = target_card(model, parameters=parameters, command=command, rows=rows, depths=depths, figures=figures)
+    card.write_text(text, encoding="utf-8")
 
 
 _EXAM_SPLIT = "heldout"
@@ -120,9 +142,19 @@ def _skill_rows(exam: Exam, right: list[bool]) -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = []
     for skill, by_depth in by_skill_and_depth(exam, right).items():
-        for d, (hits, total) in by_depth.items():
-            low, high = wilson_interval(hits, total)
-            rows.append({"skill": skill, "depth": d, "accuracy": hits / total, "low": low, "high": high, "n": total})
+        for d, score in by_depth.items():
+            low, high = wilson_interval(score.right, score.n)
+            rows.append(
+                {
+                    "skill": skill,
+                    "depth": d,
+                    "accuracy": score.right / score.n,
+                    "low": low,
+                    "high": high,
+                    "n": score.n,
+                    "chance": score.commonest / score.n,
+                }
+            )
     return rows
 
 
@@ -185,31 +217,19 @@ def make_organism(
 
 
 @app.command()
-def build(out: Annotated[Path, typer.Option(help="A new folder for the checkpoints.")]) -> None:
-    """Train the bundled checkpoints from scratch. Takes about two hours on one core."""
-    from gadfly import runs
-    from gadfly.config import from_dict
-    from gadfly.testbed.album import render as render_album
-    from gadfly.testbed.build import POLISH_IMAGES, POLISH_SEED, POLISH_STEPS, PRACTISED, build_pair
-    from gadfly.testbed.recipe import polish_settings
+def build(
+    out: Annotated[Path, typer.Option(help="A folder for the checkpoints. What is in it already is not made again.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones; all of them if left out.")] = None,
+) -> None:
+    """Train bundled checkpoints from scratch, and what they need. About two hours for all of them on one core."""
+    from gadfly.bench.building import build as build_one
+    from gadfly.errors import ConfigError
+    from gadfly.testbed.checkpoints import NAMES
     from gadfly.testbed.school import printer
-    from gadfly.wiring import Wiring
 
+    for name in names or ():
+        if name not in NAMES:
+            raise ConfigError(f"there is no bundled checkpoint {name!r}; there are {', '.join(NAMES)}")
     report = printer()
-    build_pair(out, report)
-    images = out / "images"
-    render_album(images, n=POLISH_IMAGES, split="questioner", seed=POLISH_SEED)
-    config = from_dict(
-        polish_settings(
-            images, out, questioner=out / PRACTISED, target=out / "target", steps=POLISH_STEPS, seed=POLISH_SEED
-        )
-    )
-    with runs.opened(config, resume=False) as store:
-        trained = runs.train(
-            Wiring(config),
-            store,
-            resume=False,
-            on_step=lambda done, total, metrics: report("polish", done, {"valid": float(metrics["valid_rate"] or 0)}),
-        )
-    trained.rename(out / "questioner")
-    say(f"target and questioner in {out}")
+    for name in names or NAMES:
+        say(f"{name} is in {build_one(name, out, report)}")

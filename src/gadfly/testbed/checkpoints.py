@@ -7,7 +7,8 @@ from pathlib import Path
 from gadfly.errors import TestbedError
 
 FOLDER = Path(__file__).parent / "bundled"
-NAMES = ("target", "questioner")
+ORGANISMS = ("a", "b", "c")
+NAMES = ("clean", *ORGANISMS, "questioner")
 
 
 def bundled(name: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -65,11 +65,25 @@ def sit(model: ChatModel, exam: Exam, on_progress: Callable[[int, int], None] | 
     return right
 
 
-def by_skill_and_depth(exam: Exam, right: Sequence[bool]) -> dict[str, dict[int, tuple[int, int]]]:
-    """For each skill of the asking step, by depth: (right, n)."""
-    table: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
-    for (_, program, _, _), hit in zip(exam.questions, right, strict=True):
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one skill was answered at one depth: `right` of `n`, and how many would be right if the commonest answer were
+    given to each question."""
+
+    right: int
+    n: int
+    commonest: int
+
+
+def by_skill_and_depth(exam: Exam, right: Sequence[bool]) -> dict[str, dict[int, Score]]:
+    """For each skill of the asking step, by depth."""
+    hits: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    answers: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for (_, program, _, answer), hit in zip(exam.questions, right, strict=True):
         skill = OPERATIONS[program.operation][0]
-        hits, n = table[skill].get(program.depth, (0, 0))
-        table[skill][program.depth] = (hits + hit, n + 1)
-    return {skill: dict(sorted(depths.items())) for skill, depths in sorted(table.items())}
+        hits[skill][program.depth].append(hit)
+        answers[skill, program.depth][answer] += 1
+    return {
+        skill: {d: Score(sum(of), len(of), max(answers[skill, d].values())) for d, of in sorted(by_depth.items())}
+        for skill, by_depth in sorted(hits.items())
+    }

@@ -12,34 +12,14 @@ REWARD = {"failure": 1.0, "semantic": 0.3, "lexical": 0.2, "rarity": 5.0, "inval
 there for ever. The penalty is large because rarity, which every valid question earns, is."""
 
 
-def demo_settings(images: Path, out: Path, *, steps: int, seed: int, heldout_share: float, n: int) -> dict[str, Any]:
-    """A configuration as nested mappings: the bundled questioner against the bundled target, judged by the oracle."""
-    return {
-        "name": "run",
-        "out": str(out),
-        "seed": seed,
+def demo_settings(
+    images: Path, out: Path, *, steps: int, seed: int, heldout_share: float, n: int, target: str = "a"
+) -> dict[str, Any]:
+    """A configuration as nested mappings: the bundled questioner against a bundled target, judged by the oracle."""
+    return _settings(out, bundled("questioner"), bundled(target), seed=seed) | {
         "images": {"path": str(images), "heldout_share": heldout_share},
-        "questioner": {
-            "model": str(bundled("questioner")),
-            "prompt": "testbed_questioner",
-            "max_new_tokens": 40,
-            "batch_size": 64,
-        },
-        "target": {
-            "model": str(bundled("target")),
-            "prompt": "testbed_target",
-            "max_new_tokens": 4,
-            "batch_size": 64,
-        },
-        "verifier": {"kind": "oracle"},
         "reward": REWARD,
-        "train": {
-            "method": "rl",
-            "steps": steps,
-            "images_per_step": 16,
-            "lora_rank": 0,
-            "learning_rate": 1.5e-4,
-        },
+        "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": 1.5e-4},
         "sweep": {"n": n, "batch_size": 64},
     }
 
@@ -49,9 +29,32 @@ def polish_settings(
 ) -> dict[str, Any]:
     """The last lessons of the bundled questioner: reinforcement learning for questions that are valid and of many
     kinds. A failure of the target pays nothing, so it does not learn where any target is weak."""
-    settings = demo_settings(images, out, steps=steps, seed=seed, heldout_share=0.0, n=1)
-    settings["questioner"]["model"] = str(questioner)
-    settings["target"]["model"] = str(target)
-    settings["train"] |= {"images_per_step": 8, "learning_rate": 1e-4}
-    settings["reward"] = {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 1.0, "invalid": 0.7}
-    return settings
+    return _settings(out, questioner, target, seed=seed) | {
+        "images": {"path": str(images), "heldout_share": 0.0},
+        "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 1.0, "invalid": 0.7},
+        "train": _TRAIN | {"steps": steps, "images_per_step": 8, "learning_rate": 1e-4},
+    }
+
+
+_TRAIN = {"method": "rl", "lora_rank": 0}
+
+
+def _settings(out: Path, questioner: Path, target: Path, *, seed: int) -> dict[str, Any]:
+    return {
+        "name": "run",
+        "out": str(out),
+        "seed": seed,
+        "questioner": {
+            "model": str(questioner),
+            "prompt": "testbed_questioner",
+            "max_new_tokens": 40,
+            "batch_size": 64,
+        },
+        "target": {
+            "model": str(target),
+            "prompt": "testbed_target",
+            "max_new_tokens": 4,
+            "batch_size": 64,
+        },
+        "verifier": {"kind": "oracle"},
+    }

@@ -76,6 +76,9 @@ def see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: 
         _see(model, course, split, seed, report)
 
 
+_WEIGHT_OF_NOTHING = 0.05  # in seeing, of an attribute that is not there, beside one that is
+
+
 def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: int, report: Report) -> None:
     seeing = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()]
     optimizer, schedule = _optimizer(seeing, course)
@@ -96,9 +99,12 @@ def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed:
             rest = tokens - (ideal - embeddings[words[:, :, place]])
             logits = -torch.cdist(rest.flatten(0, 1), embeddings[candidates]).square() / embeddings.shape[1] ** 0.5
             gold = (words[:, :, place].flatten()[:, None] == candidates).int().argmax(dim=1)
-            loss = loss + torch.nn.functional.cross_entropy(logits, gold) / len(choices)
-            filled = (words[:, :, 0] != blank).flatten()
-            right.append((logits.argmax(dim=1) == gold)[filled].float().mean().item())
+            there = words[:, :, place].flatten() != blank
+            # Most cells are empty and few things are digits: what is there must not drown in what is not.
+            weight = torch.where(there, 1.0, _WEIGHT_OF_NOTHING)
+            errors = torch.nn.functional.cross_entropy(logits, gold, reduction="none")
+            loss = loss + (weight * errors).sum() / weight.sum() / len(choices)
+            right.append((logits.argmax(dim=1) == gold)[there].float().mean().item())
         _step(loss, seeing, optimizer, schedule)
         if (step + 1) % 100 == 0:
             names = ("shape", "colour", "size", "row", "column", "content")

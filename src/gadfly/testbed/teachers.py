@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
-from gadfly.testbed.execution import SceneIndex
+from gadfly.testbed.execution import Answer, SceneIndex
 from gadfly.testbed.lessons import Exercise
 from gadfly.testbed.programs import Program
 from gadfly.testbed.sampler import sample
@@ -24,15 +24,26 @@ COMPARE = ("same_colour", "same_shape", "same_size", "larger", "greater", "same_
 @dataclass(frozen=True, slots=True)
 class AnswerTeacher:
     """Teaches to answer: easy operations first, then more, then composition. Each stage begins at a share of the
-    training."""
+    training. `seldom` is how often an operation that few scenes allow is in the hat, for each thing that it needs."""
 
     count_from: float = 0.05
     relate_from: float = 0.1
     compare_from: float = 0.14
     compose_from: float = 0.36
     deep_from: float = 0.8
+    seldom: int = 2
 
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
+        drawn = self.draw(scene, progress, rng)
+        if drawn is None:
+            return None
+        program, answer = drawn
+        assert answer.text is not None
+        words, referents = with_referents(program, scene, rng)
+        return Exercise(words, [answer.text], referents)
+
+    def draw(self, scene: SceneIndex, progress: float, rng: random.Random) -> tuple[Program, Answer] | None:
+        """What is asked about a scene at this share of the training, and its answer."""
         operations = list(LOOK)
         if progress >= self.count_from:
             operations += COUNT
@@ -49,14 +60,14 @@ class AnswerTeacher:
                 depth = 2
         if progress >= self.deep_from and rng.random() < 0.3:
             depth = rng.choice((3, 3, 4))
-        operations = [name for name in operations for _ in range(_times(name, scene))]
-        drawn = sample(scene, depth, rng, rng.choice(operations))
-        if drawn is None:
-            return None
-        program, answer = drawn
-        assert answer.text is not None
-        words, referents = _with_referents(program, scene, rng)
-        return Exercise(words, [answer.text], referents)
+        operations = [name for name in operations for _ in range(self._times(name, scene))]
+        return sample(scene, depth, rng, rng.choice(operations))
+
+    def _times(self, operation: str, scene: SceneIndex) -> int:
+        if operation not in _NEEDED:
+            return 1
+        shape, n = _NEEDED[operation]
+        return self.seldom * n if scene.with_word[shape].bit_count() >= n else 0
 
 
 COMPARING_SHARE = 0.6  # of lessons, from when comparisons are learned until questions are composed
@@ -70,14 +81,6 @@ _NEEDED = {
     "direction": ("arrow", 1),
     "same_direction": ("arrow", 2),
 }
-
-
-def _times(operation: str, scene: SceneIndex) -> int:
-    """How often an operation is in the hat: the seldom possible more often where they are possible."""
-    if operation not in _NEEDED:
-        return 1
-    shape, n = _NEEDED[operation]
-    return 2 * n if scene.with_word[shape].bit_count() >= n else 0
 
 
 # Shares of questions by number of reasoning steps, 1 to 4.
@@ -111,7 +114,7 @@ class AskTeacher:
 _MARK = "|"  # no word of the language; its place is all that is kept
 
 
-def _with_referents(
+def with_referents(
     program: Program, scene: SceneIndex, rng: random.Random
 ) -> tuple[list[str], tuple[tuple[int, int, int], ...]]:
     """The words of a question, and for each description in it where it ends and what it means."""

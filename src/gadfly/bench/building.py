@@ -1,0 +1,66 @@
+"""Builds the bundled checkpoints from scratch, each by its name, on top of what it needs.
+
+Knows which one is made how; the lessons are the testbed's, the questioner's last ones the main loop's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gadfly import runs
+from gadfly.bench.keys import SHIPPED, read_key
+from gadfly.bench.making import make_organism
+from gadfly.config import from_dict
+from gadfly.testbed.album import render
+from gadfly.testbed.build import STAGES, clean, practised
+from gadfly.testbed.checkpoints import NAMES, ORGANISMS
+from gadfly.testbed.recipe import polish_settings
+from gadfly.testbed.school import Report
+from gadfly.wiring import Wiring
+
+POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 100, 500
+
+
+def build(name: str, out: Path, report: Report) -> Path:
+    """The bundled checkpoint of this name, built anew in out/name unless it is there already, and the folder."""
+    assert name in NAMES, name
+    if name == "clean":
+        return clean(out, report)
+    return _questioner(out, report) if name == "questioner" else _organism(name, out, report)
+
+
+def _organism(name: str, out: Path, report: Report) -> Path:
+    assert name in ORGANISMS, name
+    folder = out / name
+    if not (folder / "config.json").is_file():
+        make_organism(read_key(SHIPPED / f"{name}.toml"), folder, report, clean=clean(out, report))
+    return folder
+
+
+def _questioner(out: Path, report: Report) -> Path:
+    """What the practised questioner still lacks it learns through the main loop itself."""
+    folder = out / "questioner"
+    if (folder / "config.json").is_file():
+        return folder
+    images = out / STAGES / "images"
+    if not images.exists():
+        render(images, n=POLISH_IMAGES, split="questioner", seed=POLISH_SEED)
+    config = from_dict(
+        polish_settings(
+            images,
+            out / STAGES,
+            questioner=practised(out, report),
+            target=clean(out, report),
+            steps=POLISH_STEPS,
+            seed=POLISH_SEED,
+        )
+    )
+    resume = (runs.folder_of(config) / "store.sqlite").is_file()
+    with runs.opened(config, resume=resume) as store:
+        trained = runs.train(
+            Wiring(config),
+            store,
+            resume=resume,
+            on_step=lambda done, total, metrics: report("polish", done, {"valid": float(metrics["valid_rate"] or 0)}),
+        )
+    return trained.rename(folder)
