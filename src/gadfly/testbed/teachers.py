@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
 from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import Program
+from gadfly.testbed.programs import InvalidReference, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
 
@@ -55,7 +56,7 @@ class AnswerTeacher:
             return None
         program, answer = drawn
         assert answer.text is not None
-        words, referents = _with_referents(program, scene, rng)
+        words, referents = with_referents(program, scene, rng)
         return Exercise(words, [answer.text], referents)
 
 
@@ -111,22 +112,25 @@ class AskTeacher:
 _MARK = "|"  # no word of the language; its place is all that is kept
 
 
-def _with_referents(
+def with_referents(
     program: Program, scene: SceneIndex, rng: random.Random
 ) -> tuple[list[str], tuple[tuple[int, int, int], ...]]:
-    """The words of a question, and for each description in it where it ends and what it means."""
+    """The words of a question, and for each description in it where it ends and what it means; nothing for one that
+    hangs on what does not exist or is not the only one."""
     words: list[str] = []
     referents = []
     descriptions = iter(program.walk())
     for word in realise(program, rng, f" {_MARK}").replace("?", " ?").replace(".", " .").split():
         if word == _MARK:
             description = next(descriptions)
-            referents.append((len(words) - 1, len(description.skills()), scene.pick(description)))
+            with contextlib.suppress(InvalidReference):
+                referents.append((len(words) - 1, len(description.skills()), scene.pick(description)))
         else:
             words.append(word)
-    true_of = scene.true_of(program)
-    if true_of is not None:
-        # Behind the question's last word: all things of which what is asked would be true. A yes or a no alone says
-        # too little for a comparison to be learned from it.
-        referents.append((len(words) - 1, 1 + len(program.descriptions[-1].skills()), true_of))
+    with contextlib.suppress(InvalidReference):
+        true_of = scene.true_of(program)
+        if true_of is not None:
+            # Behind the question's last word: all things of which what is asked would be true. A yes or a no alone says
+            # too little for a comparison to be learned from it.
+            referents.append((len(words) - 1, 1 + len(program.descriptions[-1].skills()), true_of))
     return words, tuple(referents)
