@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gadfly.testbed import english, vocabulary
-from gadfly.testbed.execution import SceneIndex
-from gadfly.testbed.oracle import understand
+from gadfly.testbed.execution import Answer, SceneIndex
+from gadfly.testbed.oracle import answer_of, understand
 from gadfly.testbed.programs import (
     AMBIGUOUS,
     ANSWER_CONTAINED,
@@ -31,7 +31,7 @@ from gadfly.testbed.programs import (
 )
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
-from gadfly.testbed.teachers import with_referents
+from gadfly.testbed.teachers import times, with_referents
 
 _TRIES = 16
 _DEPTHS = (0.35, 0.3, 0.2, 0.15)
@@ -60,18 +60,19 @@ def question(scene: SceneIndex, others: Sequence[SceneIndex], fault: str | None,
         if drawn is None:
             continue
         if isinstance(drawn, Program):
-            words, referents = with_referents(drawn, scene, rng)
-        else:
-            words, referents = drawn, ()
-        found = fault_of(" ".join(words), scene)
-        if found == fault:
-            return Asked([w if w in vocabulary.ids() else vocabulary.UNKNOWN for w in words], referents, fault)
+            if _fault(answer_of(drawn, scene)) == fault:
+                return Asked(*with_referents(drawn, scene, rng), fault)
+        elif fault_of(" ".join(drawn), scene) == fault:
+            return Asked([w if w in vocabulary.ids() else vocabulary.UNKNOWN for w in drawn], (), fault)
     return None
 
 
 def fault_of(text: str, scene: SceneIndex) -> str | None:
     """Why a question is invalid in a scene, one of INVALID_REASONS; None for a valid one."""
-    _, truth = understand(text, scene)
+    return _fault(understand(text, scene)[1])
+
+
+def _fault(truth: Answer) -> str | None:
     return None if truth.invalid is None else truth.invalid.partition(":")[0]
 
 
@@ -80,8 +81,12 @@ Way = Callable[[SceneIndex, SceneIndex, random.Random], Program | list[str] | No
 
 def _own(scene: SceneIndex, other: SceneIndex, rng: random.Random) -> Program | None:
     (depth,) = rng.choices((1, 2, 3, 4), _DEPTHS)
-    drawn = sample(scene, depth, rng)
-    return None if drawn is None else drawn[0]
+    able = [name for name in OPERATIONS if times(name, scene)]
+    for operation in rng.sample(able, 4):
+        drawn = sample(scene, depth, rng, operation)
+        if drawn is not None:
+            return drawn[0]
+    return None
 
 
 def _foreign(scene: SceneIndex, other: SceneIndex, rng: random.Random) -> Program | None:

@@ -57,9 +57,14 @@ def understand(text: str, scene: SceneIndex) -> tuple[Program | None, Answer]:
         program = parse(text)
     except Ungrammatical as fault:
         return None, Answer(None, str(fault))
+    return (program if program.depth <= MAX_DEPTH else None), answer_of(program, scene)
+
+
+def answer_of(program: Program, scene: SceneIndex) -> Answer:
+    """The answer of a program, or why it is invalid; the language's end is kept."""
     if program.depth > MAX_DEPTH:
-        return None, Answer(None, f"{NOT_GRAMMATICAL}: {program.depth} steps, {MAX_DEPTH} at most")
-    return program, run(program, scene)
+        return Answer(None, f"{NOT_GRAMMATICAL}: {program.depth} steps, {MAX_DEPTH} at most")
+    return run(program, scene)
 
 
 def program_text(program: Program) -> str:

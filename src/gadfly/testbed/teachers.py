@@ -50,7 +50,7 @@ class AnswerTeacher:
                 depth = 2
         if progress >= self.deep_from and rng.random() < 0.3:
             depth = rng.choice((3, 3, 4))
-        operations = [name for name in operations for _ in range(_times(name, scene))]
+        operations = [name for name in operations for _ in range(times(name, scene))]
         drawn = sample(scene, depth, rng, rng.choice(operations))
         if drawn is None:
             return None
@@ -73,7 +73,7 @@ _NEEDED = {
 }
 
 
-def _times(operation: str, scene: SceneIndex) -> int:
+def times(operation: str, scene: SceneIndex) -> int:
     """How often an operation is in the hat: the seldom possible more often where they are possible."""
     if operation not in _NEEDED:
         return 1

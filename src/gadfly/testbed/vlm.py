@@ -37,7 +37,8 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% endif %}"
     "{% if message['role'] == 'assistant' %}" + END + "{% endif %}"
     "{% endfor %}"
-    "{% if add_generation_prompt %}" + ASSISTANT + "{% endif %}"
+    # The blank is lost in tokens. Decoded, they are this text again only with it, which lets prompts share an image.
+    "{% if add_generation_prompt %} " + ASSISTANT + "{% endif %}"
 )
 
 
@@ -132,7 +133,10 @@ def build_processor(added: tuple[str, ...] = ()) -> LlavaProcessor:
     tokenizer = Tokenizer(WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    # Word by word: cleaning the whole text up would reach into passages that are one word.
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.WordPiece(prefix="##", cleanup=False), decoders.Replace(" ?", "?"), decoders.Replace(" .", ".")]
+    )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
