@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections import Counter
 from dataclasses import replace
@@ -11,17 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from cli_calls import Cli
 from gadfly.cli.testbed import judge_prompts
+from gadfly.cli.verifier_trial import summary
 from gadfly.errors import TestbedError
 from gadfly.models.local import LocalModel
-from gadfly.records import Chat, Completion, Message, Question, Sampling, Verdict
+from gadfly.records import Chat, Completion, Judgement, Message, Question, Sampling, Verdict
 from gadfly.roles import verifier_replies
 from gadfly.roles.matching import agree
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.verifier_model import ModelVerifier
 from gadfly.roles.verifier_replies import parse_agreement, parse_answer, parse_validity
-from gadfly.testbed import judging, vocabulary
+from gadfly.testbed import judging, verifier_build, vocabulary
 from gadfly.testbed.album import SceneSource
 from gadfly.testbed.build import save
 from gadfly.testbed.execution import SceneIndex, bits
@@ -237,9 +241,8 @@ def _lesson(exercise: Exercise) -> Lesson:
     return lesson
 
 
-def test_a_blind_question_sees_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loss of an exercise without the image is the same whatever the image, and whatever else is in the lesson; that
-    of one with the image is not."""
+def test_a_blind_question_sees_itself_alone() -> None:
+    """The loss of an exercise without the image is the same whatever the image is; that of one with it is not."""
     from gadfly.testbed import school
 
     model = build_model(TINY, 0, ADDED)
@@ -305,8 +308,8 @@ class OneKind:
 
 @pytest.mark.slow
 def test_what_is_learned_by_heart_is_said_in_the_role(tmp_path: Path) -> None:
-    """A tiny model that was only ever taught one reply of each kind, saved and loaded by path, is a verifier whose every
-    reply the real parsers read, in all three stages."""
+    """A tiny model that was taught one reply of each kind only, saved and loaded by path, is a verifier: the parsers read
+    what it says in all three stages."""
     valid = next(e for _, e in taught("validity", valid=1.0))
     asked = valid.prompt[1:-1]  # the same question everywhere: only the passages say what is wanted
     answer = judging.prompt_words(PROMPTS.answer, question=asked)
@@ -329,6 +332,57 @@ def test_what_is_learned_by_heart_is_said_in_the_role(tmp_path: Path) -> None:
     assert {one.expected for one in judged} == {"red"}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # every stage has a process of its own for its lessons
+def test_the_build_goes_all_the_way_and_can_be_tried(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stage for two steps, with a questioner of random words; again from where reading left it; and what comes out
+    is a checkpoint that a trial beside the oracle runs with."""
+    few = Course(2, 1e-3, n_images=2, length=64, warmup=1)
+    for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
+        monkeypatch.setattr(verifier_build, name, few)
+    monkeypatch.setattr(verifier_build, "Dimensions", lambda: TINY)
+    questioner, out = tmp_path / "questioner", tmp_path / "new"
+    save(build_model(TINY, 1), questioner)
+    assert cli("testbed", "build-verifier", "--out", out, "--questioner", questioner).status == 0
+    assert {one.name for one in out.iterdir()} == {"verifier", verifier_build.READ, verifier_build.JUDGED}
+    read = out / verifier_build.READ
+    again = tmp_path / "again"
+    started = cli("testbed", "build-verifier", "--out", again, "--questioner", questioner, "--from", read)
+    assert started.status == 0, started.err
+    assert {one.name for one in again.iterdir()} == {"verifier", verifier_build.JUDGED}
+    weights = [load_file(folder / "verifier" / "model.safetensors") for folder in (out, again)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])  # as if it had read again
+
+    trial = ["testbed", "evaluate-verifier", out / "verifier", "--target", questioner, "--questioner", "uniform"]
+    said = cli(*trial, "--n", 6, "--json")
+    assert said.status == 0, said.err
+    one = json.loads(said.out)["questioners"]["uniform"]
+    assert one["n"] == sum(map(sum, one["counts_4_4"])) == 6
+    truly = dict(zip(one["verdicts"], map(sum, zip(*one["counts_4_4"], strict=True)), strict=True))
+    assert truly["INVALID"] == truly["UNDECIDED"] == 0  # all of the sampler's questions are valid
+    table = cli(*trial, "--n", 6).out
+    assert "truly WRONG" in table and "judged INVALID" in table
+
+
+def test_a_trial_counts_pairs_of_verdicts() -> None:
+    """Of 4 truly WRONG the verifier says WRONG of 2, RIGHT of 1, nothing of 1: it recognises 2 of the 3 it decided."""
+    right, wrong, silence = (
+        Judgement(Verdict.RIGHT),
+        Judgement(Verdict.WRONG),
+        Judgement(Verdict.UNDECIDED, "unreadable_judge: answer: x"),
+    )
+    invalid = Judgement(Verdict.INVALID, "invalid")
+    found = summary([(wrong, wrong), (wrong, wrong), (right, wrong), (silence, wrong), (invalid, right)])
+    order = found["verdicts"]
+    assert found["n"] == 5
+    assert found["counts_4_4"][order.index("RIGHT")][order.index("WRONG")] == 1
+    assert found["counts_4_4"][order.index("INVALID")][order.index("RIGHT")] == 1
+    assert found["recognised"]["WRONG"]["n"] == 3
+    assert found["recognised"]["WRONG"]["share"] == pytest.approx(2 / 3)
+    assert found["recognised"]["RIGHT"]["share"] == 0.0
+    assert found["recognised"]["INVALID"] == {"share": None, "low": None, "high": None, "n": 0}
+
+
 def test_a_prompt_without_its_passages_is_still_read(checkpoint: Path) -> None:
     """A prompt of one's own costs more words, unknown ones among them, and is no error."""
     tokenizer = build_processor(ADDED).tokenizer
@@ -337,10 +391,8 @@ def test_a_prompt_without_its_passages_is_still_read(checkpoint: Path) -> None:
 
 
 def test_prompts_that_have_changed_are_not_gone_on_with(tmp_path: Path, checkpoint: Path) -> None:
-    from gadfly.testbed.verifier_build import build_verifier
-
     other = JudgePrompts(f"{PROMPTS.validity}\nBe {{question}} kind.", PROMPTS.answer, PROMPTS.agreement)
     with pytest.raises(TestbedError, match="the prompts have changed"):
-        build_verifier(tmp_path, other, checkpoint, silent, begun=checkpoint)
+        verifier_build.build_verifier(tmp_path, other, checkpoint, silent, begun=checkpoint)
     with pytest.raises(TestbedError, match="no checkpoint to go on from"):
-        build_verifier(tmp_path, PROMPTS, checkpoint, silent, begun=tmp_path)
+        verifier_build.build_verifier(tmp_path, PROMPTS, checkpoint, silent, begun=tmp_path)

@@ -192,7 +192,8 @@ def evaluate_verifier(
     verifier: Annotated[str, typer.Argument(help="A bundled checkpoint's name, or a folder.")],
     target: Annotated[str, typer.Option(help="Whose answers are judged: a bundled name, or a folder.")] = "target",
     questioner: Annotated[
-        list[str] | None, typer.Option(help="Who asks: uniform, a bundled name, or a folder; the first two if left out.")
+        list[str] | None,
+        typer.Option(help="Who asks: uniform, a bundled name, a folder; the bundled one and uniform if not said."),
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Questions of each questioner, each about another image.")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
@@ -217,14 +218,14 @@ def evaluate_verifier(
 @app.command()
 def build_verifier(
     out: Annotated[Path, typer.Option(help="A folder for the checkpoints.")],
-    questioner: Annotated[str, typer.Option(help="Whose questions it learns to judge: a bundled name, or a folder.")] = (
-        "questioner"
-    ),
+    questioner: Annotated[
+        str, typer.Option(help="Whose questions it learns to judge: a bundled name, or a folder.")
+    ] = "questioner",
     begun: Annotated[
         Path | None, typer.Option("--from", help="Where an earlier build left it after reading (verifier-read).")
     ] = None,
 ) -> None:
-    """Train the bundled verifier from scratch, on the shipped prompts."""
+    """Train the bundled verifier from scratch, on the shipped prompts. Takes about two hours on one core."""
     from gadfly.testbed.checkpoints import NAMES, bundled
     from gadfly.testbed.school import printer
     from gadfly.testbed.verifier_build import build_verifier as build_checkpoint

@@ -37,7 +37,7 @@ def trial(
     seed: int,
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
-    """For each questioner (None is the uniform sampler) what `_summary` gives, of `n` images of the held-out split."""
+    """For each questioner (None is the uniform sampler) what `summary` gives, of `n` images of the held-out split."""
     source = SceneSource(itertools.islice(generate("heldout", seed), n))
 
     def local(path: Path) -> LocalModel:
@@ -62,11 +62,11 @@ def trial(
             seed,
             lambda so_far, n, done=done: on_progress(done * n + so_far, len(questioners) * n),  # type: ignore[misc]
         )
-        found[name] = _summary(pairs)
+        found[name] = summary(pairs)
     return found
 
 
-def _summary(pairs: list[tuple[Judgement, Judgement]]) -> dict[str, Any]:
+def summary(pairs: list[tuple[Judgement, Judgement]]) -> dict[str, Any]:
     """`counts_4_4` has the verifier's verdicts in rows and the oracle's in columns, in the order of Verdict. For each
     verdict of the oracle, how often the verifier gives it too, of what it decided."""
     ours = dict(enumerate(one.verdict for one, _ in pairs))
@@ -92,9 +92,7 @@ def _summary(pairs: list[tuple[Judgement, Judgement]]) -> dict[str, Any]:
 def print_trial(verifier: str, target: str, found: Mapping[str, Any]) -> None:
     for name, one in found.items():
         columns = ("", *(f"truly {verdict}" for verdict in one["verdicts"]))
-        rows = [
-            (f"judged {v}", *map(str, row)) for v, row in zip(one["verdicts"], one["counts_4_4"], strict=True)
-        ]
+        rows = [(f"judged {v}", *map(str, row)) for v, row in zip(one["verdicts"], one["counts_4_4"], strict=True)]
         kappa = "" if one["kappa"] is None else f", Cohen's kappa {one['kappa']:.2f}"
         table(f"{verifier} on answers of {target} to {name}: n {one['n']}{kappa}", columns, rows, numeric=columns[1:])
         for verdict, share in one["recognised"].items():

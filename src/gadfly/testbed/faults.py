@@ -1,4 +1,4 @@
-"""Questions as questioners get them wrong, reason by reason, and valid ones of the same looks. Knows programs and scenes.
+"""Questions as questioners get them wrong, reason by reason, and valid ones that look alike. Knows programs and scenes.
 
 What a questioner asks wrongly is mostly a question that would be right about another image, one with a word too many or
 too few, or one that its own words answer. So questions are drawn about other scenes and altered, and the oracle says

@@ -1,4 +1,4 @@
-"""What the bundled verifier is taught: to judge questions, to answer them, to compare answers. Knows words and programs.
+"""What the bundled verifier is taught: to judge questions, to answer, to compare answers. Knows words and programs.
 
 It is taught on the prompts that it will be asked with, to the token. A passage of a prompt that is always the same is
 one word of its vocabulary, as a phrase becomes in any tokenizer that has met it ten thousand times: a validity prompt
@@ -74,7 +74,9 @@ class JudgePrompts:
     @property
     def added(self) -> tuple[str, ...]:
         """The words that a verifier knows besides the common ones: the prompts' passages, its replies, and talk."""
-        passages = [p for text in (self.validity, self.answer, self.agreement) for p in _pieces(text) if p not in _SLOTS]
+        passages = [
+            p for text in (self.validity, self.answer, self.agreement) for p in _pieces(text) if p not in _SLOTS
+        ]
         return (*passages, *REPLIES, *_NUMBERS, *dict.fromkeys(_TALK))
 
 
