@@ -308,8 +308,8 @@ class OneKind:
 
 @pytest.mark.slow
 def test_what_is_learned_by_heart_is_said_in_the_role(tmp_path: Path) -> None:
-    """A tiny model that was taught one reply of each kind only, saved and loaded by path, is a verifier: the parsers read
-    what it says in all three stages."""
+    """A tiny model that was taught one reply of each kind, saved and loaded by path, is a verifier: what it says in all
+    three stages is read."""
     valid = next(e for _, e in taught("validity", valid=1.0))
     asked = valid.prompt[1:-1]  # the same question everywhere: only the passages say what is wanted
     answer = judging.prompt_words(PROMPTS.answer, question=asked)
@@ -335,8 +335,8 @@ def test_what_is_learned_by_heart_is_said_in_the_role(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # every stage has a process of its own for its lessons
 def test_the_build_goes_all_the_way_and_can_be_tried(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every stage for two steps, with a questioner of random words; again from where reading left it; and what comes out
-    is a checkpoint that a trial beside the oracle runs with."""
+    """Every stage for two steps, with a questioner of random words; again from where reading left it; and what comes
+    out is a checkpoint that a trial beside the oracle runs with."""
     few = Course(2, 1e-3, n_images=2, length=64, warmup=1)
     for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
         monkeypatch.setattr(verifier_build, name, few)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gadfly.testbed import english, vocabulary
 from gadfly.testbed.execution import Answer, SceneIndex
@@ -124,7 +125,7 @@ def _changed(description: Description, rng: random.Random) -> Description:
         changes.append(replace(d, noun="thing"))
     for part in ("size", "colour", "extreme", "but_not", "hop"):
         if getattr(d, part) is not None:
-            changes.append(replace(d, **{part: None}))
+            changes.append(_with(d, part, None))
     if d.size is not None:
         changes.append(replace(d, size=rng.choice(SIZES)))
     if d.extreme is not None:
@@ -159,7 +160,7 @@ def _less(description: Description, rng: random.Random) -> Description:
     if not parts:
         return description
     part = rng.choice(parts)
-    return replace(description, **{part: "thing" if part == "noun" else None})
+    return _with(description, part, "thing" if part == "noun" else None)
 
 
 def _contained(scene: SceneIndex, other: SceneIndex, rng: random.Random) -> Program | None:
@@ -198,11 +199,16 @@ def _telling(program: Program, rng: random.Random) -> list[tuple[Description, ..
 def _stating(description: Description, part: str, rng: random.Random) -> Description:
     if getattr(description, part) not in (None, "thing"):
         return description
-    return replace(description, **{part: rng.choice(_WORDS_FOR[part])})
+    return _with(description, part, rng.choice(_WORDS_FOR[part]))
 
 
 def _with_word(description: Description, word: str) -> Description:
-    return replace(description, colour=word) if word in COLOURS else replace(description, size=word)
+    return _with(description, "colour" if word in COLOURS else "size", word)
+
+
+def _with(description: Description, part: str, value: str | None) -> Description:
+    changed: dict[str, Any] = {part: value}
+    return replace(description, **changed)
 
 
 def _deep(scene: SceneIndex, other: SceneIndex, rng: random.Random) -> Program | None:
