@@ -96,6 +96,7 @@ def validity_reply(fault: str | None) -> list[str]:
     return [*words, _VALID if fault is None else _INVALID]
 
 
+_LAST_STAGE = 1.0  # of an answer teacher's: all operations and depths
 _KEPT_VALID = 0.3  # of the bundled questioner's questions about 5 in 6 are valid: this leaves about 3 in 5
 
 
@@ -129,7 +130,7 @@ class JudgeTeacher:
         self._added = prompts.added
         self._shares = Shares() if shares is None else shares
         self._left = {things: list(texts) for things, texts in (asked or {}).items()}
-        self._answers = AnswerTeacher(0.0, 0.0, 0.0, 0.0)
+        self._answers = AnswerTeacher()
         self._others: deque[SceneIndex] = deque(maxlen=12)
 
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
@@ -145,7 +146,7 @@ class JudgeTeacher:
             case "agreement":
                 return self._agreement(scene, rng)
             case _:
-                return self._answers(scene, progress, rng)
+                return self._answers(scene, _LAST_STAGE, rng)
 
     def _validity(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
         drawn = self._asked_question(scene, rng)
@@ -170,7 +171,7 @@ class JudgeTeacher:
         if rng.random() < self._shares.unanswerable:
             drawn = question(scene, self._others, NO_SUCH_OBJECT, rng)
             return None if drawn is None else self._about(self._prompts.answer, drawn, [_ANSWER, _UNANSWERABLE])
-        plain = self._answers(scene, 1.0, rng)
+        plain = self._answers(scene, _LAST_STAGE, rng)
         if plain is None:
             return None
         return self._about(
@@ -178,7 +179,7 @@ class JudgeTeacher:
         )
 
     def _agreement(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
-        plain = self._answers(scene, 1.0, rng)
+        plain = self._answers(scene, _LAST_STAGE, rng)
         if plain is None:
             return None
         first, second, same = two_answers(plain.completion[0], rng)

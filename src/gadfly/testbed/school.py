@@ -326,9 +326,7 @@ def _fill(queue: Any, make: Callable[..., Iterator[object]], *arguments: Any) ->
             return
 
 
-def _make_lessons(
-    teacher: Teacher, course: Course, split: str, seed: int, added: tuple[str, ...]
-) -> Iterator[Lesson]:
+def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int, added: tuple[str, ...]) -> Iterator[Lesson]:
     return lessons(
         teacher,
         split=split,
