@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 import random
 from collections import Counter
 from dataclasses import replace
@@ -25,7 +26,7 @@ from gadfly.roles.matching import agree
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.verifier_model import ModelVerifier
 from gadfly.roles.verifier_replies import parse_agreement, parse_answer, parse_validity
-from gadfly.testbed import judging, verifier_build, vocabulary
+from gadfly.testbed import judging, school, verifier_build, vocabulary
 from gadfly.testbed.album import SceneSource
 from gadfly.testbed.build import save
 from gadfly.testbed.execution import SceneIndex, bits
@@ -129,7 +130,7 @@ def test_no_faulty_question_is_told_by_its_length_alone() -> None:
 
 
 def test_validity_replies_say_what_the_oracle_says() -> None:
-    verdicts = Counter()
+    verdicts: Counter[bool] = Counter()
     for scene, exercise in taught("validity"):
         (text,) = quoted(exercise)
         fault = fault_of(text, SceneIndex(scene))
@@ -149,7 +150,7 @@ def test_answers_are_the_oracles() -> None:
     images = {source.scenes[image.id]: image for image in source}
     oracle = OracleVerifier(source.scenes)
     exercises = taught("answer")
-    assert len(exercises) > 30
+    assert len(exercises) > 20  # not every scene has every question
     for scene, exercise in exercises:
         (text,) = quoted(exercise)
         answer = parse_answer(reply(exercise))
@@ -169,7 +170,7 @@ def test_what_has_no_answer_is_unanswerable() -> None:
 
 def test_agreement_is_put_without_the_image_and_read() -> None:
     exercises = [exercise for _, exercise in taught("agreement")]
-    assert len(exercises) > 30
+    assert len(exercises) > 20
     assert all(exercise.blind and not exercise.referents for exercise in exercises)
     assert {parse_agreement(reply(exercise)) for exercise in exercises} == {True, False}
     for exercise in exercises:
@@ -243,8 +244,6 @@ def _lesson(exercise: Exercise) -> Lesson:
 
 def test_a_blind_question_sees_itself_alone() -> None:
     """The loss of an exercise without the image is the same whatever the image is; that of one with it is not."""
-    from gadfly.testbed import school
-
     model = build_model(TINY, 0, ADDED)
     model.model.language_model.set_attn_implementation("eager")
     pointer = torch.nn.Linear(32, N_CELLS)
@@ -288,7 +287,8 @@ def test_what_a_questioner_asked_is_judged_too() -> None:
 def test_lessons_are_the_same_each_time() -> None:
     def some() -> list[Lesson]:
         how = {"split": "verifier", "seed": 4, "n_images": 2, "length": 128, "steps": 3}
-        return list(lessons(JudgeTeacher(PROMPTS), added=ADDED, **how))  # type: ignore[arg-type]
+        teacher = pickle.loads(pickle.dumps(JudgeTeacher(PROMPTS)))  # as it goes to the process that makes lessons
+        return list(lessons(teacher, added=ADDED, **how))  # type: ignore[arg-type]
 
     for one, two in zip(some(), some(), strict=True):
         assert np.array_equal(one.input_ids_B_L, two.input_ids_B_L)
@@ -333,7 +333,6 @@ def test_what_is_learned_by_heart_is_said_in_the_role(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # every stage has a process of its own for its lessons
 def test_the_build_goes_all_the_way_and_can_be_tried(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stage for two steps, with a questioner of random words; again from where reading left it; and what comes
     out is a checkpoint that a trial beside the oracle runs with."""
@@ -341,6 +340,7 @@ def test_the_build_goes_all_the_way_and_can_be_tried(cli: Cli, tmp_path: Path, m
     for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
         monkeypatch.setattr(verifier_build, name, few)
     monkeypatch.setattr(verifier_build, "Dimensions", lambda: TINY)
+    monkeypatch.setattr(school, "_in_background", lambda make, *arguments: make(*arguments))  # a process takes long
     questioner, out = tmp_path / "questioner", tmp_path / "new"
     save(build_model(TINY, 1), questioner)
     assert cli("testbed", "build-verifier", "--out", out, "--questioner", questioner).status == 0

@@ -12,7 +12,7 @@ from gadfly.testbed.english import parse
 from gadfly.testbed.execution import Answer, SceneIndex, run
 from gadfly.testbed.lessons import Exercise, Teacher
 from gadfly.testbed.programs import Program
-from gadfly.testbed.teachers import ASKED_DEPTHS, AnswerTeacher, _with_referents
+from gadfly.testbed.teachers import ASKED_DEPTHS, AnswerTeacher, with_referents
 
 # Tries for one spot. A spot that seldom holds is met less often than its share; more tries would slow all lessons down.
 _INSIDE_TRIES, _NEAR_TRIES = 8, 4
@@ -56,7 +56,7 @@ class PlantedTeacher:
         if drawn is None:
             return self._usual(scene, rng)
         program, answer = drawn
-        words, referents = _with_referents(program, scene, rng)
+        words, referents = with_referents(program, scene, rng)
         return Exercise(words, [self._answer(scene, program, answer)], referents)
 
     def _usual(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
