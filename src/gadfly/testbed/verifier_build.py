@@ -75,7 +75,7 @@ def _begun(folder: Path, n_words: int) -> LlavaForConditionalGeneration:
     if not (folder / "config.json").is_file():
         raise TestbedError(f"{folder} holds no checkpoint to go on from; name the {READ} of an earlier build")
     model = LlavaForConditionalGeneration.from_pretrained(folder)
-    found = model.config.text_config.vocab_size
+    found = model.lm_head.out_features
     if found != n_words:
         raise TestbedError(
             f"the checkpoint in {folder} knows {found} words, but a verifier of these prompts {n_words}: the prompts "
