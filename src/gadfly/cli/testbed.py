@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gadfly.bench.organisms import KeyFigures, Measured
     from gadfly.testbed.evaluation import Exam
 
+if TYPE_CHECKING:
+    from gadfly.testbed.judging import JudgePrompts
+
 app = typer.Typer(help="Images with exact ground truth, and small bundled models.", no_args_is_help=True)
 
 
@@ -214,6 +217,66 @@ def make_organism(
         _, figures = _sit_with_key(out, checkpoint_folder(planted.clean), planted, exam, inside, depths, 0, bar)
     _print_key(figures)
     say(f"the organism is in {out}")
+
+
+@app.command()
+def evaluate_verifier(
+    verifier: Annotated[str, typer.Argument(help="A bundled checkpoint's name, or a folder.")],
+    target: Annotated[str, typer.Option(help="Whose answers are judged: a bundled name, or a folder.")] = "clean",
+    questioner: Annotated[
+        list[str] | None,
+        typer.Option(help="Who asks: uniform, a bundled name, a folder; the bundled one and uniform if not said."),
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Questions of each questioner, each about another image.")] = 500,
+    seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """How a model judges testbed questions and a target's answers, beside the oracle that knows."""
+    from gadfly.cli.verifier_trial import print_trial, trial
+    from gadfly.testbed.checkpoints import NAMES, bundled
+
+    def path(model: str) -> Path:
+        return bundled(model) if model in NAMES else Path(model)
+
+    asking = {who: None if who == "uniform" else path(who) for who in questioner or ("questioner", "uniform")}
+    with progress("judging") as bar:
+        found = trial(path(verifier), path(target), asking, n, seed, bar.update)
+    if as_json:
+        print_json({"verifier": verifier, "target": target, "seed": seed, "questioners": found})
+    else:
+        print_trial(verifier, target, found)
+
+
+@app.command()
+def build_verifier(
+    out: Annotated[Path, typer.Option(help="A folder for the checkpoints.")],
+    questioner: Annotated[
+        str, typer.Option(help="Whose questions it learns to judge: a bundled name, or a folder.")
+    ] = "questioner",
+    begun: Annotated[
+        Path | None, typer.Option("--from", help="Where an earlier build left it after reading (verifier-read).")
+    ] = None,
+) -> None:
+    """Train the bundled verifier from scratch, on the shipped prompts. Takes about two hours on one core."""
+    from gadfly.testbed.checkpoints import NAMES, bundled
+    from gadfly.testbed.school import printer
+    from gadfly.testbed.verifier_build import build_verifier as build_checkpoint
+
+    asking = bundled(questioner) if questioner in NAMES else Path(questioner)
+    build_checkpoint(out, judge_prompts(), asking, printer(), begun=begun)
+    say(f"verifier in {out}")
+
+
+def judge_prompts() -> JudgePrompts:
+    """The shipped prompts of a verifier as its lessons need them: with quotations as they will stand."""
+    from gadfly.roles.prompts import fill, load_prompt, quote
+    from gadfly.testbed.judging import JudgePrompts
+
+    slots = {name: quote(f"{{{name}}}") for name in ("question", "expected", "answer")}
+    validity, answer, agreement = (
+        fill(load_prompt(f"verifier_{stage}"), **slots) for stage in ("validity", "answer", "agreement")
+    )
+    return JudgePrompts(validity, answer, agreement)
 
 
 @app.command()

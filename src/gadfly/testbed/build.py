@@ -127,8 +127,8 @@ def load(folder: Path) -> LlavaForConditionalGeneration:
     return LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
 
 
-def save(model: LlavaForConditionalGeneration, out: Path) -> None:
-    """Weights (safetensors) and processor, as any checkpoint has them."""
+def save(model: LlavaForConditionalGeneration, out: Path, added: tuple[str, ...] = ()) -> None:
+    """Weights (safetensors) and processor, as any checkpoint has them. `added` are the words it was built with."""
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
-    build_processor().save_pretrained(out)
+    build_processor(added).save_pretrained(out)

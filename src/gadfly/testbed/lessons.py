@@ -29,11 +29,13 @@ IGNORED = -100
 @dataclass(frozen=True, slots=True)
 class Exercise:
     """A prompt and what is to be written after it, in words. `referents` say what the descriptions in the prompt mean:
-    (place of the last word, how many steps it takes to find, the things as a bit mask)."""
+    (place of the last word, how many steps it takes to find, the things as a bit mask). A `blind` one is a chat without
+    the image."""
 
     prompt: list[str]
     completion: list[str]
     referents: tuple[tuple[int, int, int], ...] = ()
+    blind: bool = False
 
 
 class Teacher(Protocol):
@@ -50,7 +52,8 @@ class Lesson:
     cell_words_B_C_W: NDArray[np.int64]
     input_ids_B_L: NDArray[np.int64]
     positions_B_L: NDArray[np.int64]
-    blocks_B_L: NDArray[np.int64]  # 0: image, seen by all; 1…: questions, seen by themselves; −1: padding
+    # 0: the image; 1…: questions, which see it and themselves; −1: padding; −2, …: questions that see themselves alone
+    blocks_B_L: NDArray[np.int64]
     labels_B_L: NDArray[np.int64]  # what the *next* token must be, or IGNORED
     referent_places_R_3: NDArray[np.int64]  # of R descriptions: image, token, steps it takes to find what it means
     referent_cells_R_C: NDArray[np.float32]  # 1 for the cells that hold what it means
@@ -76,10 +79,19 @@ def cell_words(scene: Scene, ids: dict[str, int]) -> NDArray[np.int64]:
 
 
 def lessons(
-    teacher: Teacher, *, split: str, seed: int, n_images: int, length: int, steps: int, level: Level | None = None
+    teacher: Teacher,
+    *,
+    split: str,
+    seed: int,
+    n_images: int,
+    length: int,
+    steps: int,
+    level: Level | None = None,
+    added: tuple[str, ...] = (),
 ) -> Iterator[Lesson]:
-    """`steps` lessons of `n_images` sequences of at most `length` tokens, filled with as many questions as fit."""
-    ids = vocabulary.ids()
+    """`steps` lessons of `n_images` sequences of at most `length` tokens, filled with as many questions as fit. `added`
+    are the words of the teacher's that no other teacher has."""
+    ids = vocabulary.ids(added)
     stream = generate(split, seed, level)
     rng = random.Random(seed)
     for step in range(steps):
@@ -99,16 +111,18 @@ def lessons(
                 if exercise is None:
                     misses += 1
                     continue
-                prompt = [ids[w] for w in exercise.prompt] + [ids[ASSISTANT]]
+                first = [USER] if exercise.blind else []  # the others share the one before the image
+                prompt = [ids[w] for w in (*first, *exercise.prompt, ASSISTANT)]
                 completion = [ids[w] for w in exercise.completion] + [ids[END]]
                 whole = prompt + completion[:-1]
                 end = at + len(whole)
                 if end > length:
                     break
                 tokens[b, at:end] = whole
-                positions[b, at:end] = PREFIX + np.arange(len(whole))
-                blocks[b, at:end] = block
+                positions[b, at:end] = (0 if exercise.blind else PREFIX) + np.arange(len(whole))
+                blocks[b, at:end] = -1 - block if exercise.blind else block
                 labels[b, at + len(prompt) - 1 : end] = completion
+                assert not (exercise.blind and exercise.referents), "nothing is pointed at without the image"
                 for place, n_steps, mask in exercise.referents:
                     places.append((b, at + place, n_steps))
                     cells.append(_cells(scene, mask))

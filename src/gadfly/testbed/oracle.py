@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from gadfly.records import Completion, Judgement, Question, Verdict
 from gadfly.testbed.english import Ungrammatical, parse
-from gadfly.testbed.execution import SceneIndex, needed, run
+from gadfly.testbed.execution import Answer, SceneIndex, needed, run
 from gadfly.testbed.programs import MAX_DEPTH, NOT_GRAMMATICAL, Description, Program
 from gadfly.testbed.scenes import Scene
 
@@ -37,14 +37,10 @@ class OracleVerifier:
         image_id = question.images[0].id
         if image_id not in self._scenes:
             return Judgement(Verdict.UNDECIDED, "no_scene: this image is not one of the testbed's")
-        try:
-            program = parse(question.text)
-        except Ungrammatical as fault:
-            return Judgement(Verdict.INVALID, str(fault))
-        if program.depth > MAX_DEPTH:
-            return Judgement(Verdict.INVALID, f"{NOT_GRAMMATICAL}: {program.depth} steps, {MAX_DEPTH} at most")
         scene = self._index(image_id)
-        truth = run(program, scene)
+        program, truth = understand(question.text, scene)
+        if program is None:
+            return Judgement(Verdict.INVALID, truth.invalid)
         if truth.invalid is not None:
             return Judgement(Verdict.INVALID, truth.invalid, program=program_text(program))
         if answer.text is None:
@@ -53,6 +49,22 @@ class OracleVerifier:
             verdict, reason = Verdict.RIGHT if normalise(answer.text) == truth.text else Verdict.WRONG, None
         taken = needed(program, scene)
         return Judgement(verdict, reason, truth.text, taken.combination, taken.depth, program_text(program))
+
+
+def understand(text: str, scene: SceneIndex) -> tuple[Program | None, Answer]:
+    """What a text asks, None where it is no question of the language, and the answer or why it is invalid."""
+    try:
+        program = parse(text)
+    except Ungrammatical as fault:
+        return None, Answer(None, str(fault))
+    return (program if program.depth <= MAX_DEPTH else None), answer_of(program, scene)
+
+
+def answer_of(program: Program, scene: SceneIndex) -> Answer:
+    """The answer of a program, or why it is invalid; the language's end is kept."""
+    if program.depth > MAX_DEPTH:
+        return Answer(None, f"{NOT_GRAMMATICAL}: {program.depth} steps, {MAX_DEPTH} at most")
+    return run(program, scene)
 
 
 def program_text(program: Program) -> str:

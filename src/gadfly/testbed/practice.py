@@ -77,22 +77,29 @@ def _valid_questions(
 ) -> tuple[Mapping[tuple[str, ...], list[tuple[int, str]]], int]:
     """Combination → (place of the scene, question), and how many were asked in all."""
     kept: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
-    asked = 0
+    questions = asked(model, scenes, per_scene, seed)
+    for at, text in questions:
+        try:
+            program = parse(text)
+        except Ungrammatical:
+            continue
+        scene = SceneIndex(scenes[at])
+        if program.depth <= MAX_DEPTH and run(program, scene).invalid is None:
+            kept[needed(program, scene).combination].append((at, text))
+    return kept, len(questions)
+
+
+def asked(
+    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scene: int, seed: int
+) -> list[tuple[int, str]]:
+    """What a questioner asks about some scenes, `per_scene` questions each: (place of the scene, question)."""
+    found: list[tuple[int, str]] = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(scenes), _BATCH):
             batch = scenes[start : start + _BATCH]
-            for place, text in enumerate(_ask(model, batch, per_scene)):
-                asked += 1
-                at = start + place // per_scene
-                try:
-                    program = parse(text)
-                except Ungrammatical:
-                    continue
-                scene = SceneIndex(scenes[at])
-                if program.depth <= MAX_DEPTH and run(program, scene).invalid is None:
-                    kept[needed(program, scene).combination].append((at, text))
-    return kept, asked
+            found += [(start + i // per_scene, text) for i, text in enumerate(_ask(model, batch, per_scene))]
+    return found
 
 
 @torch.no_grad()

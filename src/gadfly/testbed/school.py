@@ -62,10 +62,16 @@ def read(
     seed: int,
     report: Report,
     after_step: Callable[[int], None] = lambda done: None,
+    added: tuple[str, ...] = (),
 ) -> None:
-    """Stage 1: train the language model on ideal image tokens. `after_step` may look at it on the way."""
+    """Stage 1: train the language model on ideal image tokens. `after_step` may look at it on the way; `added` are the
+    words that this model knows besides the common ones."""
+
+    def embeds(lesson: Lesson) -> Tensor:
+        return _ideal_embeds(model, lesson)
+
     model.get_input_embeddings().weight.requires_grad_(False)
-    _teach(model, teacher, course, split, seed, "read", lambda lesson: _ideal_embeds(model, lesson), report, after_step)
+    _teach(model, teacher, course, split, seed, "read", embeds, report, after_step, added)
     model.get_input_embeddings().weight.requires_grad_(True)
 
 
@@ -112,9 +118,15 @@ def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed:
 
 
 def together(
-    model: LlavaForConditionalGeneration, teacher: Teacher, course: Course, split: str, seed: int, report: Report
+    model: LlavaForConditionalGeneration,
+    teacher: Teacher,
+    course: Course,
+    split: str,
+    seed: int,
+    report: Report,
+    added: tuple[str, ...] = (),
 ) -> None:
-    """Stage 3: everything, on pixels."""
+    """Stage 3: everything, on pixels. `added` as in stage 1."""
 
     def embeds(lesson: Lesson) -> Tensor:
         words = model.get_input_embeddings()(torch.from_numpy(lesson.input_ids_B_L))
@@ -123,7 +135,7 @@ def together(
         return torch.cat([words[:, :1], tokens.float(), words[:, 1 + GRID * GRID :]], dim=1)
 
     with _plain_attention(model.model.vision_tower):
-        _teach(model, teacher, course, split, seed, "together", embeds, report)
+        _teach(model, teacher, course, split, seed, "together", embeds, report, added=added)
 
 
 def _teach(
@@ -136,6 +148,7 @@ def _teach(
     embeds: Callable[[Lesson], Tensor],
     report: Report,
     after_step: Callable[[int], None] = lambda done: None,
+    added: tuple[str, ...] = (),
 ) -> None:
     """Train what requires a gradient on lessons, made in the background. `embeds` gives a lesson's input."""
     with torch.random.fork_rng():
@@ -145,7 +158,7 @@ def _teach(
     optimizer, schedule = _optimizer(learning, course)
     figures: list[tuple[float, float, float]] = []
     with _language(model, course) as language:
-        for step, lesson in enumerate(_in_background(_make_lessons, teacher, course, split, seed)):
+        for step, lesson in enumerate(_in_background(_make_lessons, teacher, course, split, seed, added)):
             if not (lesson.labels_B_L != IGNORED).any():
                 continue  # the teacher had nothing to say about these scenes
             loss, pointing, hits = _losses(language, model.lm_head, pointer, lesson, embeds(lesson))
@@ -223,7 +236,7 @@ def _losses(
     cross-entropy over cells); and the share of completions whose first token is right."""
     blocks = torch.from_numpy(lesson.blocks_B_L)
     same = blocks[:, :, None] == blocks[:, None, :]
-    to_image = (blocks[:, None, :] == 0).expand_as(same)
+    to_image = (blocks[:, None, :] == 0) & (blocks[:, :, None] >= -1)
     causal = torch.ones(blocks.shape[1], blocks.shape[1], dtype=torch.bool).tril()
     hidden = torch.zeros(same.shape, dtype=torch.bfloat16).masked_fill(~((same | to_image) & causal), -1e4)
     labels = torch.from_numpy(lesson.labels_B_L)
@@ -319,8 +332,16 @@ def _fill(queue: Any, make: Callable[..., Iterator[object]], *arguments: Any) ->
             return
 
 
-def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int) -> Iterator[Lesson]:
-    return lessons(teacher, split=split, seed=seed, n_images=course.n_images, length=course.length, steps=course.steps)
+def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int, added: tuple[str, ...]) -> Iterator[Lesson]:
+    return lessons(
+        teacher,
+        split=split,
+        seed=seed,
+        n_images=course.n_images,
+        length=course.length,
+        steps=course.steps,
+        added=added,
+    )
 
 
 def _make_sights(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
 from gadfly.testbed.execution import Answer, SceneIndex
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import Program
+from gadfly.testbed.programs import InvalidReference, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
 
@@ -60,14 +61,8 @@ class AnswerTeacher:
                 depth = 2
         if progress >= self.deep_from and rng.random() < 0.3:
             depth = rng.choice((3, 3, 4))
-        operations = [name for name in operations for _ in range(self._times(name, scene))]
+        operations = [name for name in operations for _ in range(times(name, scene, self.seldom))]
         return sample(scene, depth, rng, rng.choice(operations))
-
-    def _times(self, operation: str, scene: SceneIndex) -> int:
-        if operation not in _NEEDED:
-            return 1
-        shape, n = _NEEDED[operation]
-        return self.seldom * n if scene.with_word[shape].bit_count() >= n else 0
 
 
 COMPARING_SHARE = 0.6  # of lessons, from when comparisons are learned until questions are composed
@@ -81,6 +76,15 @@ _NEEDED = {
     "direction": ("arrow", 1),
     "same_direction": ("arrow", 2),
 }
+
+
+def times(operation: str, scene: SceneIndex, seldom: int = 2) -> int:
+    """How often an operation is in the hat: the seldom possible more often where they are possible, `seldom` times for
+    each thing that they need."""
+    if operation not in _NEEDED:
+        return 1
+    shape, n = _NEEDED[operation]
+    return seldom * n if scene.with_word[shape].bit_count() >= n else 0
 
 
 # Shares of questions by number of reasoning steps, 1 to 4.
@@ -117,19 +121,22 @@ _MARK = "|"  # no word of the language; its place is all that is kept
 def with_referents(
     program: Program, scene: SceneIndex, rng: random.Random
 ) -> tuple[list[str], tuple[tuple[int, int, int], ...]]:
-    """The words of a question, and for each description in it where it ends and what it means."""
+    """The words of a question, and for each description in it where it ends and what it means; nothing for one that
+    hangs on what does not exist or is not the only one."""
     words: list[str] = []
     referents = []
     descriptions = iter(program.walk())
     for word in realise(program, rng, f" {_MARK}").replace("?", " ?").replace(".", " .").split():
         if word == _MARK:
             description = next(descriptions)
-            referents.append((len(words) - 1, len(description.skills()), scene.pick(description)))
+            with contextlib.suppress(InvalidReference):
+                referents.append((len(words) - 1, len(description.skills()), scene.pick(description)))
         else:
             words.append(word)
-    true_of = scene.true_of(program)
-    if true_of is not None:
-        # Behind the question's last word: all things of which what is asked would be true. A yes or a no alone says
-        # too little for a comparison to be learned from it.
-        referents.append((len(words) - 1, 1 + len(program.descriptions[-1].skills()), true_of))
+    with contextlib.suppress(InvalidReference):
+        true_of = scene.true_of(program)
+        if true_of is not None:
+            # Behind the question's last word: all things of which what is asked would be true. A yes or a no alone says
+            # too little for a comparison to be learned from it.
+            referents.append((len(words) - 1, 1 + len(program.descriptions[-1].skills()), true_of))
     return words, tuple(referents)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import (
     CLIPImageProcessor,
@@ -26,6 +26,7 @@ from gadfly.testbed.scenes import CELL_PX, GRID, IMAGE_PX
 from gadfly.testbed.vocabulary import ASSISTANT, END, IMAGE, PAD, SPECIAL, UNKNOWN, USER
 
 N_PATCHES = GRID * GRID
+MAX_TOKENS = 256
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -36,7 +37,8 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% endif %}"
     "{% if message['role'] == 'assistant' %}" + END + "{% endif %}"
     "{% endfor %}"
-    "{% if add_generation_prompt %}" + ASSISTANT + "{% endif %}"
+    # The blank is lost in tokens. Decoded, they are this text again only with it, which lets prompts share an image.
+    "{% if add_generation_prompt %} " + ASSISTANT + "{% endif %}"
 )
 
 
@@ -53,10 +55,13 @@ class Dimensions:
     heads: int = 4
 
 
-def build_model(dimensions: Dimensions, seed: int) -> LlavaForConditionalGeneration:
+def build_model(dimensions: Dimensions, seed: int, added: tuple[str, ...] = ()) -> LlavaForConditionalGeneration:
     """A model with fresh weights, attention started near the identity ("mimetic", arXiv 2305.09828): q = k and o = vᵀ
-    with orthogonal rows, so that from the first step a word looks for its like among the image's cells."""
-    ids = vocabulary.ids()
+    with orthogonal rows, so that from the first step a word looks for its like among the image's cells.
+
+    `added` are words that it knows besides the common ones; they come last.
+    """
+    ids = vocabulary.ids(added)
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
             hidden_size=dimensions.vision_width,
@@ -74,7 +79,7 @@ def build_model(dimensions: Dimensions, seed: int) -> LlavaForConditionalGenerat
             num_hidden_layers=dimensions.text_layers,
             num_attention_heads=dimensions.heads,
             num_key_value_heads=dimensions.heads,
-            max_position_embeddings=256,
+            max_position_embeddings=MAX_TOKENS,
             bos_token_id=None,
             eos_token_id=ids[END],
             pad_token_id=ids[PAD],
@@ -118,13 +123,20 @@ def _start_near_identity(model: LlavaForConditionalGeneration, dimensions: Dimen
         torch.nn.init.normal_(layer.mlp.down_proj.weight, std=0.3 * dimensions.text_hidden**-0.5)
 
 
-def build_processor() -> LlavaProcessor:
-    """Tokenizer, image preparation and chat template. Images that are not 96 pixels square are scaled and cropped."""
-    ids = vocabulary.ids()
+def build_processor(added: tuple[str, ...] = ()) -> LlavaProcessor:
+    """Tokenizer, image preparation and chat template. Images that are not 96 pixels square are scaled and cropped.
+
+    `added` words that are no plain words (passages of several lines, capitals, marks) are looked for in the text as it
+    is, the longest first, before what is left of it is put into lower case and split.
+    """
+    ids = vocabulary.ids(added)
     tokenizer = Tokenizer(WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    # Word by word: cleaning the whole text up would reach into passages that are one word.
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.WordPiece(prefix="##", cleanup=False), decoders.Replace(" ?", "?"), decoders.Replace(" .", ".")]
+    )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -132,8 +144,9 @@ def build_processor() -> LlavaProcessor:
         eos_token=END,
         additional_special_tokens=[IMAGE, USER, ASSISTANT],
         padding_side="left",
-        model_max_length=256,
+        model_max_length=MAX_TOKENS,
     )
+    fast.add_tokens([AddedToken(w, normalized=False) for w in added if not (w.isalpha() and w.islower())])
     images = CLIPImageProcessor(
         size={"shortest_edge": IMAGE_PX},
         crop_size={"height": IMAGE_PX, "width": IMAGE_PX},

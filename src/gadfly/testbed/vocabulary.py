@@ -20,20 +20,21 @@ ASK_ABOUT = "ask one question about this image the question must be about this t
 
 
 @functools.cache
-def words() -> tuple[str, ...]:
-    """All words, in the order of their ids. Fixed: a bundled checkpoint depends on it."""
+def words(added: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """All words, in the order of their ids. Fixed: a bundled checkpoint depends on it. What is `added` comes behind,
+    each word once, and may be a whole passage of text that a model reads or writes as one word."""
     answers = {"yes", "no", *map(str, range(10)), *ORDINALS, *DIRECTIONS, *COLOURS, *SIZES, *SHAPES}
     prompts = set(ASK.split()) | {"about", *FAMILIES, "comparison"}
     plain = sorted(english.vocabulary() | answers | prompts | {"?", "."})
-    return (*SPECIAL, *CELLS, *plain)
+    return tuple(dict.fromkeys((*SPECIAL, *CELLS, *plain, *added)))
 
 
 @functools.cache
-def ids() -> dict[str, int]:
-    return {word: i for i, word in enumerate(words())}
+def ids(added: tuple[str, ...] = ()) -> dict[str, int]:
+    return {word: i for i, word in enumerate(words(added))}
 
 
-def split(text: str) -> list[str]:
+def split(text: str, added: tuple[str, ...] = ()) -> list[str]:
     """Text to words, as the bundled models' tokenizer does it; words that it does not know become the unknown word."""
-    known = ids()
+    known = ids(added)
     return [w if w in known else UNKNOWN for w in text.lower().replace("?", " ? ").replace(".", " . ").split()]
