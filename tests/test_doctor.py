@@ -51,7 +51,7 @@ class Examined:
         return {one["check"]: one["said"] for one in self.findings if one["outcome"] == "fail"}
 
 
-def write(folder: Path, text: str = "", **sections: dict[str, Any]) -> Path:
+def write(folder: Path, text: str = "", /, **sections: Any) -> Path:
     """A configuration of a run that would be in `folder`/out, with values as JSON, which TOML reads alike."""
     lines = [f"out = {json.dumps(str(folder / 'out'))}", text]
     for name, values in sections.items():

@@ -138,8 +138,10 @@ def test_the_adapters_are_as_many_as_peft_makes() -> None:
     model = outline_of(qwen2_5_vl_7b())
     for settings in (TrainConfig(lora_rank=8), TrainConfig(lora_rank=4, lora_targets=("q_proj", "qkv"))):
         expected = n_adapters(model, settings)
+        adapters = lora_config(Trainee(model, None), settings)
+        assert adapters is not None
         with torch.device("meta"):
-            adapted = get_peft_model(outline_of(qwen2_5_vl_7b()), lora_config(Trainee(model, None), settings))
+            adapted = get_peft_model(outline_of(qwen2_5_vl_7b()), adapters)
         assert expected == sum(one.numel() for one in adapted.parameters() if one.requires_grad)
 
 
@@ -191,9 +193,9 @@ def small(family: str) -> Any:
             hf.Qwen3VLConfig(text_config=text, vision_config={**vision, "deepstack_visual_indexes": [0]})
         )
     clip: Any = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    vision = hf.CLIPVisionConfig(**clip, image_size=48, patch_size=12)
+    tower = hf.CLIPVisionConfig(**clip, image_size=48, patch_size=12)
     return hf.LlavaForConditionalGeneration(
-        hf.LlavaConfig(text_config=hf.LlamaConfig(**TEXT), vision_config=vision, image_token_index=5)
+        hf.LlavaConfig(text_config=hf.LlamaConfig(**TEXT), vision_config=tower, image_token_index=5)
     )
 
 
@@ -228,6 +230,7 @@ def test_activations_are_about_what_torch_keeps(family: str, how: str) -> None:
     expected = activation_bytes(dims, Work(4, 96, 0, 4 if how == "float32" else 2), recomputed=False)
     if how == "lora":
         adapters = lora_config(Trainee(model, None), TrainConfig(lora_rank=4))
+        assert adapters is not None
         model = get_peft_model(model.to(torch.bfloat16), adapters).get_base_model()
     found = kept_by_torch(model, 4, 96, bf16=how != "float32")
     assert 0.8 < expected / found < 1.25  # measured: 0.87 to 1.12

@@ -85,14 +85,15 @@ def dimensions_of(model: Any) -> Dimensions:
 
 def patches_per_token(config: Any) -> int:
     """How many patches of the image encoder become one token of the prompt, by the name that a family has for it."""
-    vision = getattr(config, "vision_config", None)
+    vision: Any = getattr(config, "vision_config", None)
     for owner, name in ((vision, "spatial_merge_size"), (vision, "pooling_kernel_size"), (config, "scale_factor")):
         if isinstance(side := getattr(owner, name, None), int):
             return side**2
-    if (n := getattr(config, "mm_tokens_per_image", None)) is not None:  # Gemma 3
-        return max(1, (vision.image_size // vision.patch_size) ** 2 // n) if vision is not None else 1
+    if vision is not None and isinstance(n := getattr(config, "mm_tokens_per_image", None), int):  # Gemma 3
+        side_patches = int(vision.image_size // vision.patch_size)
+        return max(1, side_patches**2 // n)
     if (ratio := getattr(config, "downsample_ratio", None)) is not None:  # InternVL
-        return round(1 / ratio**2)
+        return max(1, int(vision.image_size // vision.patch_size) ** 2 // int(n)) if vision is not None else 1
     return 1
 
 
@@ -119,7 +120,7 @@ def image_tokens(checkpoint: str, config: Any, width_px: int, height_px: int, ma
 
 def image_tokens_by_rule(config: Any, width_px: int, height_px: int, max_pixels: int | None) -> int:
     """The rule of the model's family, from its configuration: so many for each image, or for so many pixels."""
-    vision = getattr(config, "vision_config", None)
+    vision: Any = getattr(config, "vision_config", None)
     patch_px = getattr(vision, "patch_size", None)
     for fixed in ("mm_tokens_per_image", "image_seq_length"):
         if isinstance(n := getattr(config, fixed, None), int):
@@ -129,7 +130,7 @@ def image_tokens_by_rule(config: Any, width_px: int, height_px: int, max_pixels:
     if isinstance(scale, int) and isinstance(patch_px, int):
         # Idefics3 and SmolVLM: drawn out to four tiles along the longer side, whatever its size, and once as a whole.
         tiles = 4 * math.ceil(4 * min(width_px, height_px) / max(width_px, height_px))
-        return (tiles + 1) * (vision.image_size // patch_px // scale) ** 2
+        return (tiles + 1) * int(vision.image_size // patch_px // scale) ** 2
     side_px = patch_px * merge if isinstance(patch_px, int) and isinstance(merge, int) else 28
     pixels = width_px * height_px if max_pixels is None else min(max_pixels, width_px * height_px)
     return max(1, pixels // side_px**2)
