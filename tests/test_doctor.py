@@ -66,7 +66,7 @@ def sound(pictures: Path, **changes: dict[str, Any]) -> dict[str, dict[str, Any]
     sections: dict[str, dict[str, Any]] = {
         "images": {"path": str(pictures), "heldout_share": 0.25},
         "questioner": {"model": str(bundled("questioner")), "prompt": "testbed_questioner", "max_new_tokens": 40},
-        "target": {"model": str(bundled("target")), "prompt": "testbed_target", "max_new_tokens": 4},
+        "target": {"model": str(bundled("clean")), "prompt": "testbed_target", "max_new_tokens": 4},
         "verifier": {"kind": "oracle"},
         "reward": {"embedder": "hash"},
         "train": {"lora_rank": 0, "images_per_step": 2, "group_size": 4},
@@ -108,7 +108,7 @@ def test_the_bundled_models_pass_and_nothing_is_left_behind(cli: Cli, album: Pat
 
 
 def test_an_estimate_loads_no_weights(cli: Cli, album: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(bundled("target"), tmp_path / "target"))
+    folder = Path(shutil.copytree(bundled("clean"), tmp_path / "target"))
     (folder / "model.safetensors").unlink()
     config = write(tmp_path, **sound(album, target={"model": str(folder)}))
     found = examine(cli, config, "--estimate")
@@ -124,7 +124,7 @@ def test_an_estimate_loads_no_weights(cli: Cli, album: Path, tmp_path: Path) -> 
 def bundled_parameters() -> int:
     from safetensors import safe_open
 
-    with safe_open(bundled("target") / "model.safetensors", "pt") as file:
+    with safe_open(bundled("clean") / "model.safetensors", "pt") as file:
         return sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118 - no mapping
 
 
@@ -151,8 +151,8 @@ def test_more_than_the_device_holds(cli: Cli, album: Path, tmp_path: Path) -> No
 
 
 def test_two_roles_of_one_model_hold_it_once(cli: Cli, album: Path, tmp_path: Path) -> None:
-    target = {"model": str(bundled("target"))}
-    other = Path(shutil.copytree(bundled("target"), tmp_path / "other"))
+    target = {"model": str(bundled("clean"))}
+    other = Path(shutil.copytree(bundled("clean"), tmp_path / "other"))
     totals = {}
     for name, judge in (("same", target), ("other", {"model": str(other)})):
         config = write(tmp_path, **sound(album, verifier={"kind": "model", **judge}))
@@ -185,7 +185,7 @@ def test_a_configuration_that_cannot_be_read(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_images_that_cannot_be_read_are_named(cli: Cli, photos: Path, tmp_path: Path) -> None:
-    config = write(tmp_path, **sound(photos, verifier={"kind": "model", "model": str(bundled("target"))}))
+    config = write(tmp_path, **sound(photos, verifier={"kind": "model", "model": str(bundled("clean"))}))
     found = examine(cli, config, "--estimate")
     images = found.only("images")
     assert images["outcome"] == "warn" and found.status == 0
@@ -240,7 +240,7 @@ def broken(folder: Path, kind: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_target_that_is_broken(cli: Cli, album: Path, tmp_path: Path, kind: str, check: str, said: str) -> None:
-    folder = Path(shutil.copytree(bundled("target"), tmp_path / "target"))
+    folder = Path(shutil.copytree(bundled("clean"), tmp_path / "target"))
     broken(folder, kind, tmp_path)
     sections = sound(album, target={"model": str(folder)}, images={"heldout_share": 0.0})
     sections["questioner"] = {"method": "uniform"}

@@ -93,7 +93,7 @@ def patches_per_token(config: Any) -> int:
         side_patches = int(vision.image_size // vision.patch_size)
         return max(1, side_patches**2 // n)
     if (ratio := getattr(config, "downsample_ratio", None)) is not None:  # InternVL
-        return max(1, int(vision.image_size // vision.patch_size) ** 2 // int(n)) if vision is not None else 1
+        return round(1 / float(ratio) ** 2)
     return 1
 
 
