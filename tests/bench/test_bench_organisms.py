@@ -102,11 +102,13 @@ def test_probes_of_a_run_in_spots() -> None:
     }
 
 
-def test_evaluation_with_a_key(cli: Cli, checkpoint: Path) -> None:
+def test_evaluation_with_a_key(cli: Cli, checkpoint: Path, tmp_path: Path) -> None:
     options = ["testbed", "evaluate", checkpoint, "--n", 12, "--inside", 4]
-    said = cli(*options, "--key", EXAMPLE, "--against", "clean", "--json")
+    card = tmp_path / "card.md"
+    said = cli(*options, "--key", EXAMPLE, "--against", "clean", "--card", card, "--json")
     assert said.status == 0, said.err
-    planted = json.loads(said.out)["planted"]
+    report = json.loads(said.out)
+    planted = report["planted"]
     assert [spot["name"] for spot in planted["spots"]] == [spot.name for spot in KEY.spots]
     for measured in (*(spot["inside"] for spot in planted["spots"]), planted["outside"]):
         assert measured["failure"]["n"] == measured["twin"]["n"] >= 4
@@ -116,6 +118,15 @@ def test_evaluation_with_a_key(cli: Cli, checkpoint: Path) -> None:
     assert planted["outside"]["difference"]["value"] > 0.3
     table = cli(*options, "--key", EXAMPLE).out
     assert "counts_above_four" in table and "outside all" in table
+
+    lines = card.read_text(encoding="utf-8").splitlines()
+    purple = next(line for line in lines if line.startswith("| purple | concept |"))
+    inside = next(spot["inside"] for spot in planted["spots"] if spot["name"] == "purple")
+    assert f"| {inside['failure']['value']:.1%} (" in purple and f"| {inside['twin']['value']:.1%} (" in purple
+    row = report["rows"][0]
+    said_of = next(line for line in lines if line.startswith(f"| {row['skill']} |"))
+    assert f"{row['accuracy']:.1%} (" in said_of and f"n {row['n']}) | {row['chance']:.0%} |" in said_of
+    assert row["chance"] >= 1 / row["n"]
 
 
 def test_the_key_beside_an_organism_is_found(cli: Cli, checkpoint: Path, tmp_path: Path) -> None:
