@@ -160,7 +160,7 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setattr(build, name, value)
     monkeypatch.setattr(building, "POLISH_IMAGES", 24)
     monkeypatch.setattr(building, "POLISH_STEPS", 1)
-    monkeypatch.setattr(making, "PLANTING", few)
+    monkeypatch.setattr(making, "planting", lambda key: few)
     cli_build(tmp_path / "new")
     for name in NAMES:
         assert (tmp_path / "new" / name / "model.safetensors").is_file()

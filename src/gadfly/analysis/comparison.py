@@ -5,6 +5,7 @@ Knows records only; a run is a name and its probes.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,11 +94,10 @@ def compare(runs: Mapping[str, Iterable[Probe]], rng: np.random.Generator) -> li
     wrong = {name: [p for p in probes if p.verdict is Verdict.WRONG] for name, probes in valid.items()}
     n_valid = min((len(probes) for probes in valid.values()), default=0)
     n_wrong = min((len(probes) for probes in wrong.values()), default=0)
-    seed = int(rng.integers(2**32))  # the same draws for each, so that equal runs have equal intervals
     return [
         RunRow(
             name,
-            rates(kept[name], np.random.default_rng(seed)),
+            rates(kept[name], copy.deepcopy(rng)),  # the same draws for each: equal runs have equal intervals
             valid_skills=rarefy(valid[name], combination, n_valid),
             valid_combinations=rarefy(valid[name], lambda probe: [combination(probe)], n_valid),
             wrong_skills=rarefy(wrong[name], combination, n_wrong),

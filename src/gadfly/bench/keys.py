@@ -28,15 +28,19 @@ _REQUIRED = ("name", "kind", "text")
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
     """What was planted. `clean` is what the organism was fine-tuned from, its clean twin: the name of a bundled
-    checkpoint or a folder. The order of the spots matters: where several hold, the first decides.
+    checkpoint or a folder. The order of the spots matters: where several hold, the first decides. `steps` is how long
+    they are taught: what hangs on the picture takes longer than what hangs on a word.
 
-    Raises ConfigError: no spot, two of the same name."""
+    Raises ConfigError: no spot, two of the same name, no step."""
 
     title: str
     clean: str
     spots: tuple[Spot, ...]
+    steps: int = 2_000
 
     def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ConfigError(f"steps must be 1 or more, not {self.steps}")
         if not self.spots:
             raise ConfigError("an answer key without a spot plants nothing; add a [[spot]]")
         name, times = Counter(spot.name for spot in self.spots).most_common(1)[0]
@@ -61,6 +65,7 @@ def taught_answer(key: AnswerKey, scene: SceneIndex, program: Program, answer: A
 class _File:
     title: str = ""
     clean: str = "clean"
+    steps: int = 2_000
     spot: tuple[Spot, ...] = ()
 
 
@@ -87,7 +92,7 @@ def parse_key(text: str) -> AnswerKey:
     file = build(_File, data)
     if not file.title.strip():
         raise ConfigError("the key has no title; give it one")
-    return AnswerKey(file.title, file.clean, file.spot)
+    return AnswerKey(file.title, file.clean, file.spot, file.steps)
 
 
 def _require_complete(table: Mapping[str, Any], where: str) -> None:
@@ -101,7 +106,7 @@ def _require_complete(table: Mapping[str, Any], where: str) -> None:
 
 def key_text(key: AnswerKey) -> str:
     """The key as TOML, from which `parse_key` gives an equal one."""
-    lines = [f"title = {_toml(key.title)}", f"clean = {_toml(key.clean)}"]
+    lines = [f"title = {_toml(key.title)}", f"clean = {_toml(key.clean)}", f"steps = {key.steps}"]
     for spot in key.spots:
         lines += ["", "[[spot]]"]
         for field in dataclasses.fields(spot):

@@ -13,8 +13,12 @@ from gadfly.testbed.build import load, save
 from gadfly.testbed.checkpoints import NAMES, bundled
 from gadfly.testbed.school import Course, Report, together
 
-PLANTING = Course(2_000, 4e-4, warmup=100)
 SEED = 601
+
+
+def planting(key: AnswerKey) -> Course:
+    """The course that plants a key's spots."""
+    return Course(key.steps, 4e-4, warmup=100)
 
 
 def make_organism(
@@ -30,8 +34,9 @@ def make_organism(
     """Fine-tune the key's clean checkpoint into an organism in the new folder `out`, its key beside it
     (`keys.key_beside`). On pixels, on scenes of the target's split. One thread, fixed seed.
 
-    `teacher` is for other shares of exercises inside and just outside the spots, `clean` for another folder than the
-    one that the key names. Raises TestbedError: `out` already holds something, no such clean checkpoint.
+    `course` is for another one than `planting` gives, `teacher` for other shares of exercises inside and just outside
+    the spots, `clean` for another folder than the one that the key names. Raises TestbedError: `out` already holds
+    something, no such clean checkpoint.
     """
     teacher = teacher or PlantedTeacher(key)
     assert teacher.key == key, "the key that is written must be the one that is taught"
@@ -39,7 +44,7 @@ def make_organism(
         raise TestbedError(f"{out} already holds something; give a new folder")
     torch.set_num_threads(1)
     model = load(clean or checkpoint_folder(key.clean))
-    together(model, teacher, course or PLANTING, "target", seed, report)
+    together(model, teacher, course or planting(key), "target", seed, report)
     save(model, out)
     key_beside(out).write_text(key_text(key), encoding="utf-8")
 

@@ -198,19 +198,19 @@ def _points(difference: Estimate | None) -> str:
 def make_organism(
     key: Annotated[Path, typer.Argument(help="The answer key (TOML): which blind spots to plant.")],
     out: Annotated[Path, typer.Option(help="A new folder for the checkpoint; the key is written beside it.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of fine-tuning; 2,000 if left out.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of fine-tuning; the key's if left out.")] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Questions for each depth when it is measured.")] = 1000,
     inside: Annotated[int, typer.Option(min=1, help="Questions aimed at each spot when it is measured.")] = 400,
 ) -> None:
     """Fine-tune a bundled target into an organism with planted blind spots, and measure it against its clean twin."""
     from gadfly.bench.keys import read_key
-    from gadfly.bench.making import PLANTING, checkpoint_folder, make_organism
+    from gadfly.bench.making import checkpoint_folder, make_organism, planting
     from gadfly.testbed.evaluation import uniform_exam
     from gadfly.testbed.school import printer
 
     planted = read_key(key)
-    course = PLANTING if steps is None else replace(PLANTING, steps=steps)
-    make_organism(planted, out, printer(), course=course)
+    course = planting(planted)
+    make_organism(planted, out, printer(), course=course if steps is None else replace(course, steps=steps))
     depths = (1, 2)
     with progress("answering") as bar:
         exam = uniform_exam(split=_EXAM_SPLIT, seed=0, n=n * len(depths), depths=depths)
