@@ -10,7 +10,7 @@ from gadfly.bench.keys import AnswerKey, key_beside, key_text
 from gadfly.bench.teaching import PlantedTeacher
 from gadfly.errors import TestbedError
 from gadfly.testbed.build import load, save
-from gadfly.testbed.checkpoints import NAMES, bundled
+from gadfly.testbed.checkpoints import NAMES, path_of
 from gadfly.testbed.school import Course, Report, together
 
 SEED = 601
@@ -51,9 +51,7 @@ def make_organism(
 
 def checkpoint_folder(name: str) -> Path:
     """The folder of a checkpoint by its bundled name or its path. Raises TestbedError."""
-    if name in NAMES:
-        return bundled(name)
-    folder = Path(name)
+    folder = path_of(name)
     if not (folder / "config.json").is_file():
         raise TestbedError(f"{name!r} is neither a bundled checkpoint ({', '.join(NAMES)}) nor a folder that holds one")
     return folder

@@ -117,7 +117,12 @@ def _tree(nodes: Iterable[Node], level: int) -> Iterable[tuple[str, ...]]:
 def _print_curriculum(found: Curriculum) -> None:
     say()
     rows = [
-        (f"{one.first_step} to {one.last_step}", str(one.n), _mean(one.depth), _mean(one.skills_per_question))
+        (
+            f"{one.first_step} to {one.last_step}",
+            str(one.n),
+            _estimate(one.depth, 2),
+            _estimate(one.skills_per_question, 2),
+        )
         for one in found.thirds
     ]
     columns = ("steps", "valid", "mean depth", "mean skills")
@@ -190,15 +195,7 @@ def _print_reasons(found: Findings) -> None:
         say(line)
 
 
-def _mean(mean: Mean) -> str:
-    if mean.value is None:
-        return "–"
-    if mean.low is None or mean.high is None:
-        return f"{mean.value:.2f}"
-    return f"{mean.value:.2f} ({mean.low:.2f} to {mean.high:.2f})"
-
-
-def _estimate(estimate: Estimate, digits: int = 0) -> str:
+def _estimate(estimate: Estimate | Mean, digits: int = 0) -> str:
     if estimate.value is None:
         return "–"
     if estimate.low is None or estimate.high is None:

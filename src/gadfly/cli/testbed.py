@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gadfly.bench.keys import AnswerKey
     from gadfly.bench.organisms import KeyFigures, Measured
     from gadfly.testbed.evaluation import Exam
-
-if TYPE_CHECKING:
     from gadfly.testbed.judging import JudgePrompts
 
 app = typer.Typer(help="Images with exact ground truth, and small bundled models.", no_args_is_help=True)
@@ -63,11 +61,11 @@ def evaluate(
     from gadfly.bench.keys import key_of, read_key
     from gadfly.errors import ConfigError
     from gadfly.models.local import LocalModel
-    from gadfly.testbed.checkpoints import NAMES, bundled
+    from gadfly.testbed.checkpoints import NAMES, path_of
     from gadfly.testbed.evaluation import sit, uniform_exam
 
     depths = tuple(sorted(set(depth or (1, 2))))
-    path = bundled(model) if model in NAMES else Path(model)
+    path = path_of(model)
     key_file = key or key_of(model, bundled=model in NAMES)
     if key_file is None and against is not None:
         raise ConfigError("--against compares on an answer key's spots, and this model has no key; give one with --key")
@@ -78,7 +76,7 @@ def evaluate(
         if planted is None:
             right = sit(LocalModel(path, exam.source.open, max_batch=64), exam, bar.update)
         else:
-            twin = None if against is None else bundled(against) if against in NAMES else Path(against)
+            twin = None if against is None else path_of(against)
             right, figures = _sit_with_key(path, twin, planted, exam, inside, depths, seed, bar)
     rows = _skill_rows(exam, right)
     if card is not None:
@@ -233,14 +231,11 @@ def evaluate_verifier(
 ) -> None:
     """How a model judges testbed questions and a target's answers, beside the oracle that knows."""
     from gadfly.cli.verifier_trial import print_trial, trial
-    from gadfly.testbed.checkpoints import NAMES, bundled
+    from gadfly.testbed.checkpoints import path_of
 
-    def path(model: str) -> Path:
-        return bundled(model) if model in NAMES else Path(model)
-
-    asking = {who: None if who == "uniform" else path(who) for who in questioner or ("questioner", "uniform")}
+    asking = {who: None if who == "uniform" else path_of(who) for who in questioner or ("questioner", "uniform")}
     with progress("judging") as bar:
-        found = trial(path(verifier), path(target), asking, n, seed, bar.update)
+        found = trial(path_of(verifier), path_of(target), asking, n, seed, bar.update)
     if as_json:
         print_json({"verifier": verifier, "target": target, "seed": seed, "questioners": found})
     else:
@@ -258,12 +253,11 @@ def build_verifier(
     ] = None,
 ) -> None:
     """Train the bundled verifier from scratch, on the shipped prompts. Takes about two hours on one core."""
-    from gadfly.testbed.checkpoints import NAMES, bundled
+    from gadfly.testbed.checkpoints import path_of
     from gadfly.testbed.school import printer
     from gadfly.testbed.verifier_build import build_verifier as build_checkpoint
 
-    asking = bundled(questioner) if questioner in NAMES else Path(questioner)
-    build_checkpoint(out, judge_prompts(), asking, printer(), begun=begun)
+    build_checkpoint(out, judge_prompts(), path_of(questioner), printer(), begun=begun)
     say(f"verifier in {out}")
 
 

@@ -11,8 +11,9 @@ import openai
 from gadfly.config import ModelConfig
 from gadfly.doctor.finding import Finding, failed, passed
 from gadfly.errors import EndpointError, GadflyError
+from gadfly.models.build import request_of
 from gadfly.models.endpoint import NO_KEY, EndpointModel, Patience
-from gadfly.models.wire import Request, one_line
+from gadfly.models.wire import one_line
 from gadfly.records import Chat, Completion, Image, Message, Sampling
 from gadfly.wiring import Wiring, sampling
 
@@ -41,16 +42,14 @@ def check_server(wiring: Wiring, role: str, config: ModelConfig, image: Image) -
 def _endpoint(wiring: Wiring, config: ModelConfig) -> EndpointModel:
     """As a run would reach it, without patience: what does not work at once is what a doctor is to tell."""
     assert config.base_url is not None, "a served role has an address"
-    request = Request(
-        config.model,
-        image_format=config.image_format,
-        max_side_px=config.max_side_px,
-        max_tokens_field=config.max_tokens_field,
-        extra=config.extra or None,
-    )
     patience = Patience(timeout_s=config.timeout_s, retries=0, max_wait_s=0.0)
     return EndpointModel(
-        config.base_url, request, wiring.source.open, key_env=config.key_env, max_concurrency=1, patience=patience
+        config.base_url,
+        request_of(config),
+        wiring.source.open,
+        key_env=config.key_env,
+        max_concurrency=1,
+        patience=patience,
     )
 
 

@@ -20,6 +20,7 @@ from gadfly.records import Image
 
 if TYPE_CHECKING:
     from gadfly.models.local import LocalModel
+    from gadfly.models.wire import Request
 
 OpenImage = Callable[[Image], Picture]
 
@@ -61,6 +62,19 @@ def metered_local(
     return _cached(metered, model.fingerprint, account, cache, scope)
 
 
+def request_of(config: ModelConfig) -> Request:
+    """What is said of every call to a served model."""
+    from gadfly.models.wire import Request
+
+    return Request(
+        config.model,
+        image_format=config.image_format,
+        max_side_px=config.max_side_px,
+        max_tokens_field=config.max_tokens_field,
+        extra=config.extra or None,
+    )
+
+
 def metered_endpoint(
     config: ModelConfig,
     open_image: OpenImage,
@@ -71,19 +85,11 @@ def metered_endpoint(
 ) -> ChatModel:
     """A served model for one role. Raises EndpointError for a key that is not set; the server is not asked yet."""
     from gadfly.models.endpoint import EndpointModel, Patience
-    from gadfly.models.wire import Request
 
     assert config.base_url is not None, "a served model has an address"
-    request = Request(
-        config.model,
-        image_format=config.image_format,
-        max_side_px=config.max_side_px,
-        max_tokens_field=config.max_tokens_field,
-        extra=config.extra or None,
-    )
     endpoint = EndpointModel(
         config.base_url,
-        request,
+        request_of(config),
         open_image,
         key_env=config.key_env,
         max_concurrency=config.max_concurrency,

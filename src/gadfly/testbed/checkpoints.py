@@ -11,6 +11,11 @@ ORGANISMS = ("a", "b", "c")
 NAMES = ("clean", *ORGANISMS, "questioner")
 
 
+def path_of(model: str) -> Path:
+    """The folder that a name or a path means; whether it holds a checkpoint is not asked."""
+    return bundled(model) if model in NAMES else Path(model)
+
+
 def bundled(name: str) -> Path:
     """The folder of a bundled checkpoint. Raises TestbedError for a name that is not bundled."""
     folder = FOLDER / name
