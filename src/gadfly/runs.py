@@ -95,6 +95,7 @@ def train(
     from gadfly.train.checkpoints import resume_step
     from gadfly.train.grpo import PHASE
     from gadfly.train.method import train as train_by_method
+    from gadfly.train.placement import settle
 
     config, folder = wiring.config, folder_of(wiring.config)
     by_rl = config.train.method != "sft"
@@ -102,7 +103,8 @@ def train(
     if resume and (folder / TRAINED).exists() and (first_step >= config.train.steps or not by_rl):
         return folder / TRAINED
     # What can be found wanting is built before the attempt begins; SFT needs neither target nor verifier.
-    trainee, images, pairs = wiring.trainee, _images(wiring, "train"), wiring.sft_pairs()
+    trainee, placed = wiring.trainee, settle(config.train, config.questioner)
+    images, pairs = _images(wiring, "train"), wiring.sft_pairs()
     probing = wiring.probing(_UsageKept(store, wiring.ledger), wiring.reward()) if by_rl else None
     with _attempt(store, PHASE, first_step, wiring.ledger) as attempt:
         if probing is not None:
@@ -119,6 +121,7 @@ def train(
             questioner_path=trainee,
             probing=probing,
             run_dir=folder,
+            placed=placed,
             attempt=attempt,
             resume=resume,
             on_sft_step=on_sft_step,

@@ -118,7 +118,7 @@ def _check_roles(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator[
         yield warned("models", "were not looked at: there is no image to show them; mend the images first")
         return
     if phase == "train":
-        yield one_gpu(torch.cuda.device_count())
+        yield one_gpu(torch.cuda.device_count(), config.questioner.device)
         yield from told(check_trainee(wiring, images[0]))
     for role in planned_calls(config, phase):
         settings = settings_of(config, role)

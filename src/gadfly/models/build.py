@@ -19,6 +19,7 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Image
 
 if TYPE_CHECKING:
+    from gadfly.models.checkpoint import Loading
     from gadfly.models.local import LocalModel
     from gadfly.models.wire import Request
 
@@ -34,7 +35,6 @@ def price_of(config: ModelConfig) -> Price | None:
 
 def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage) -> LocalModel:
     """A checkpoint in this process. Raises ModelError."""
-    from gadfly.models.checkpoint import Loading
     from gadfly.models.local import LocalModel
 
     return LocalModel(
@@ -43,13 +43,20 @@ def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage) -> 
         device=config.device,
         dtype=config.dtype,
         max_batch=config.batch_size,
-        loading=Loading(
-            device_map=config.device_map,
-            quantization=config.quantization,
-            attn_implementation=config.attn_implementation,
-            max_pixels=config.max_pixels,
-            trust_remote_code=config.trust_remote_code,
-        ),
+        loading=loading_of(config),
+    )
+
+
+def loading_of(config: ModelConfig) -> Loading:
+    """How a checkpoint is brought into memory, whether to be asked or to be trained."""
+    from gadfly.models.checkpoint import Loading
+
+    return Loading(
+        device_map=config.device_map,
+        quantization=config.quantization,
+        attn_implementation=config.attn_implementation,
+        max_pixels=config.max_pixels,
+        trust_remote_code=config.trust_remote_code,
     )
 
 
