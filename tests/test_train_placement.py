@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import PIL.Image
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForImageTextToText
 
+import families
 from families import build_family
 from gadfly.config import QuestionerConfig, TrainConfig
 from gadfly.doctor.memory import Dimensions, Work, trained
 from gadfly.errors import ConfigError, ModelError
-from gadfly.records import Sampling
-from gadfly.train.grpo import _arguments
-from gadfly.train.placement import settle
+from gadfly.models.checkpoint import Loading
+from gadfly.probing import Probing
+from gadfly.records import Completion, Judgement, Message, Question, Sampling, Verdict
+from gadfly.train.grpo import _arguments, train_grpo
+from gadfly.train.placement import Placement, settle
 from gadfly.train.questioner import load_questioner, lora_config, merged, one_process_one_device
+from probing_doubles import EchoTarget, ListStore, PlainReward, image
 from train_checkpoints import build_llava
 
 LORA, FULL = TrainConfig(lora_rank=4), TrainConfig(lora_rank=0)
@@ -200,3 +206,51 @@ def test_the_estimate_counts_quantized_weights() -> None:
     how: dict[str, Any] = {"n_adapters": 10, "trains_encoder": False, "reference": False, "recomputed": False}
     assert trained(dims, work, work, **how).weights == 2040
     assert trained(dims, work, work, quantization="8bit", **how).weights == 1240
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # bitsandbytes' own, which depend on its version and the processor
+@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
+def test_adapters_are_trained_beside_weights_that_bitsandbytes_has_quantized(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantization: Literal["4bit", "8bit"]
+) -> None:
+    """On the CPU, where bitsandbytes is installed; a run itself is refused there (it would take for ever)."""
+    pytest.importorskip("bitsandbytes")
+    for sizes in (families.TEXT, families.VISION):  # its kernels on the CPU take no fewer than 64 inputs
+        monkeypatch.setitem(sizes, "hidden_size", 64)
+        monkeypatch.setitem(sizes, "intermediate_size", 128)
+    checkpoint = build_family("llava", tmp_path / "checkpoint")
+    placed = Placement("cpu", torch.bfloat16, True, Loading(quantization=quantization))
+    settings = TrainConfig(steps=2, images_per_step=1, group_size=4, learning_rate=1e-2, lora_rank=4, save_every=1)
+    store = ListStore()
+    picture = PIL.Image.new("RGB", (96, 96), "red")
+    for steps, resume in ((2, False), (3, True)):
+        train_grpo(
+            replace(settings, steps=steps),
+            sampling=Sampling(max_new_tokens=6, temperature=1.0),
+            seed=0,
+            images=[image("0")],
+            open_image=lambda _: picture,
+            prompt_chat=lambda one: (Message("user", (one, "Ask one short question about this image.")),),
+            questioner_path=checkpoint,
+            probing=Probing(EchoTarget(None), ByLength(), PlainReward(), store, lambda text: text),
+            run_dir=tmp_path / "run",
+            placed=placed,
+            resume=resume,
+        )
+    assert [probe.key.step for probe in store.probes] == [0] * 4 + [1] * 4 + [2] * 4
+    assert "quantization_config" not in (tmp_path / "run" / "questioner" / "config.json").read_text()
+    before, after = (
+        dict(AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32).named_parameters())
+        for path in (checkpoint, tmp_path / "run" / "questioner")
+    )
+    # Saved in bfloat16, which has 8 bits of precision: what was not trained is off by half of the last one at most.
+    changed = {n for n in before if not torch.allclose(before[n], after[n], atol=0, rtol=2**-8)}
+    assert changed and all("language_model.layers" in name for name in changed)
+
+
+class ByLength:
+    """WRONG iff the question has an odd number of letters, so that rewards vary within a group."""
+
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
+        return [Judgement(Verdict.WRONG if len(q.text) % 2 else Verdict.RIGHT) for q in questions]
