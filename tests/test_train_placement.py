@@ -12,13 +12,16 @@ import PIL.Image
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 import families
+from cli_calls import Cli, small
 from families import build_family
-from gadfly.config import QuestionerConfig, TrainConfig
+from gadfly.config import TrainConfig
 from gadfly.doctor.memory import Dimensions, Work, trained
 from gadfly.errors import ConfigError, ModelError
+from gadfly.model_config import QuestionerConfig
 from gadfly.models.checkpoint import Loading
 from gadfly.probing import Probing
 from gadfly.records import Completion, Judgement, Message, Question, Sampling, Verdict
@@ -171,6 +174,17 @@ def test_attention_and_pixels_are_those_asked_for(checkpoint: Path, tmp_path: Pa
     assert trainee.processor.image_processor.size["longest_edge"] == 48 * 48
     with pytest.raises(ModelError, match="no limit on pixels"):
         load_questioner(checkpoint, LORA, settle(LORA, QuestionerConfig(max_pixels=48 * 48)))
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # trl's and peft's
+@pytest.mark.parametrize(("dtype", "saved"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_a_run_trains_in_what_its_configuration_says(
+    cli: Cli, album: Path, checkpoint: Path, tmp_path: Path, dtype: str, saved: torch.dtype
+) -> None:
+    said = cli("run", *small(album, checkpoint, tmp_path), "--verifier", "oracle", "--set", f"questioner.dtype={dtype}")
+    assert said.status == 0, said.err
+    weights = load_file(tmp_path / "run" / "questioner" / "model.safetensors")
+    assert {one.dtype for one in weights.values()} == {saved}
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft's

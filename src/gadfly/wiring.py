@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gadfly.config import Config, ImagesConfig, ModelConfig, RewardConfig, VerifierConfig
+from gadfly.config import Config, ImagesConfig, RewardConfig
 from gadfly.errors import ConfigError, ImageError
 from gadfly.images.folder import FolderSource
 from gadfly.images.split import split_of
+from gadfly.model_config import ModelConfig, VerifierConfig
 from gadfly.models.ledger import Ledger, Limits
 from gadfly.probing import Probing
 from gadfly.protocols import Annotator, ChatModel, Embedder, ProbeStore, Questioner, Reward, Target, Verifier

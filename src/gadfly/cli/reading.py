@@ -92,10 +92,10 @@ def show(
         print_json([{**as_plain(p), "superseded": is_outside} for p, is_outside in zip(probes, outside, strict=True)])
         return
     if probes:
-        columns = ("probe", "image", "question", "answer", "expected", "verdict", "reason")
+        columns = ["probe", "image", "question", "answer", "expected", "verdict", "reason"]
         rows = [_row(p) for p in probes]
         if superseded:
-            columns = (*columns, "superseded")
+            columns.append("superseded")
             rows = [(*row, "yes" if is_outside else "") for row, is_outside in zip(rows, outside, strict=True)]
         table(str(run_folder), columns, rows, numeric=("verdict",))
     said = ", ".join(f"{count} {name.value}" for name, count in counts.items())

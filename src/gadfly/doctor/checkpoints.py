@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import torch
 
-from gadfly.config import ModelConfig
 from gadfly.doctor.finding import Finding, failed, passed, warned
 from gadfly.errors import GadflyError, ImageError, ModelError
+from gadfly.model_config import ModelConfig
 from gadfly.records import Image
 from gadfly.train.data import chat_messages
 from gadfly.train.placement import settle

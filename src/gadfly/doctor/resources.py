@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import torch
 
-from gadfly.config import Config, ModelConfig
+from gadfly.config import Config
 from gadfly.doctor.cost import Phase, asks_a_model, estimates, planned_calls, prompt_of, settings_of, text_tokens
 from gadfly.doctor.dimensions import dimensions_of, image_tokens, n_adapters, outline, parameters_by_name
 from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
 from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Work, asked, trained, weight_bytes
 from gadfly.errors import GadflyError
+from gadfly.model_config import ModelConfig
 from gadfly.records import Image
 from gadfly.runs import folder_of
 from gadfly.train.placement import computes_in_bf16, refuse_contradictions, weights_dtype

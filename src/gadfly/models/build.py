@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL.Image import Image as Picture
 
-from gadfly.config import ModelConfig
+from gadfly.model_config import ModelConfig
 from gadfly.models.cached import Cached, CompletionCache
 from gadfly.models.ledger import Account, Ledger, Price
 from gadfly.models.metered import Metered

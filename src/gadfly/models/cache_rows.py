@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from transformers import DynamicCache
@@ -15,9 +16,10 @@ from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 
 def chosen(cache: DynamicCache, rows_B: torch.Tensor) -> DynamicCache:
-    """A cache of these rows, each as often as it is named; the one given is left as it is."""
+    """A cache of these rows (whole numbers), each as often as it is named; the one given is left as it is."""
     copied = copy.deepcopy(cache)  # layers of linear attention write into their states where they are
-    copied.reorder_cache(rows_B)  # what transformers has for beams: unlike batch_select_indices it takes states along
+    rows: Any = rows_B  # a LongTensor to transformers, which no tensor's type says
+    copied.reorder_cache(rows)  # what it has for beams: unlike batch_select_indices this takes states along
     return copied
 
 

@@ -27,9 +27,10 @@ from transformers import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from gadfly.config import QuestionerConfig, TrainConfig
+from gadfly.config import TrainConfig
 from gadfly.errors import BudgetSpent, ConfigError, ImageError, ModelError, StoreError
 from gadfly.images.order import image_order
+from gadfly.model_config import QuestionerConfig
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, remove_torn_checkpoints

@@ -11,8 +11,9 @@ from typing import Final, Literal, final
 
 import torch
 
-from gadfly.config import ModelConfig, TrainConfig
+from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError
+from gadfly.model_config import ModelConfig
 from gadfly.models.build import loading_of
 from gadfly.models.checkpoint import Loading, check_quantization
 

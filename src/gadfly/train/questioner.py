@@ -19,8 +19,9 @@ from PIL.Image import Image as Picture
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
 
-from gadfly.config import QuestionerConfig, TrainConfig
+from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ModelError, StoreError
+from gadfly.model_config import QuestionerConfig
 from gadfly.models.checkpoint import PLAIN_PROMPTS, limited, said_to_transformers
 from gadfly.train.placement import Placement, settle
 

@@ -12,8 +12,9 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from gadfly.config import QuestionerConfig, TrainConfig
+from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ModelError
+from gadfly.model_config import QuestionerConfig
 from gadfly.records import Chat, Image
 from gadfly.train.data import pair_dataset
 from gadfly.train.placement import Placement, settle
