@@ -15,10 +15,20 @@ from gadfly.config import Config, ImagesConfig, RewardConfig
 from gadfly.errors import ConfigError, ImageError
 from gadfly.images.folder import FolderSource
 from gadfly.images.split import split_of
-from gadfly.model_config import ModelConfig, VerifierConfig
+from gadfly.model_config import ModelConfig, TargetConfig, VerifierConfig
 from gadfly.models.ledger import Ledger, Limits
 from gadfly.probing import Probing
-from gadfly.protocols import Annotator, ChatModel, Embedder, ProbeStore, Questioner, Reward, Target, Verifier
+from gadfly.protocols import (
+    Annotator,
+    ChatModel,
+    Embedder,
+    Paraphraser,
+    ProbeStore,
+    Questioner,
+    Reward,
+    Target,
+    Verifier,
+)
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
@@ -69,6 +79,13 @@ class Wiring:
         config = self.config.target
         return ModelTarget(self._model("target", config), load_prompt(config.prompt or "target"), sampling(config))
 
+    def with_target(self, target: TargetConfig) -> Wiring:
+        """The wiring of the same run with another target. It shares the images; models and accounts are its own, so
+        that those of one target can go before the next ones come. Raises ConfigError."""
+        other = Wiring(replace(self.config, target=target), self._on_image)
+        other.source = self.source
+        return other
+
     @functools.cached_property
     def verifier(self) -> Verifier:
         judges = [judge for config in self.config.verifier.judges for judge in self.judges(config)]
@@ -102,6 +119,30 @@ class Wiring:
         from gadfly.testbed.annotator import TestbedAnnotator
 
         return TestbedAnnotator()
+
+    @functools.cached_property
+    def paraphraser(self) -> Paraphraser | None:
+        """Rewords questions: the testbed's grammar in runs that the oracle judges, elsewhere the model that asks; None
+        where there is none, or it takes no chats without an image."""
+        if any(judge.kind == "oracle" for judge in self.config.verifier.judges):
+            from gadfly.testbed.paraphrasing import TestbedParaphraser
+
+            return TestbedParaphraser()
+        config = self.config.questioner
+        if config.method != "model" or not config.model:
+            return None
+        if config.base_url is None and self.local("paraphraser", config).is_plain:
+            return None
+        from gadfly.roles.paraphraser import ModelParaphraser
+
+        greedy = replace(sampling(config), temperature=0.0)  # which the cache keeps
+        return ModelParaphraser(self._model("paraphraser", config), load_prompt("paraphrase"), greedy)
+
+    @property
+    def foreseeing_verifier(self) -> Verifier | None:
+        """The verifier, where it asks no model: it says at no cost whether a question is valid and what its answer is,
+        before the target is asked. None for one that asks."""
+        return None if any(judge.kind == "model" for judge in self.config.verifier.judges) else self.verifier
 
     @property
     def object_sizes(self) -> Mapping[str, float]:
