@@ -10,20 +10,22 @@ broken off goes on where it ended: what is in the store of it already is passed 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
 
-from gadfly.analysis.confirmation import MIN_IMAGES, MIN_PARAPHRASED, MIN_PROBES, FreshProbes, Support, support
+from gadfly.analysis.confirmation import MIN_IMAGES, MIN_PARAPHRASED, Fresh, ItemsOf
 from gadfly.analysis.modes import Mode, covers
 from gadfly.counts import Counts
 from gadfly.images.order import image_order
 from gadfly.probing import Probing, Written
-from gadfly.protocols import Paraphraser, Verifier
+from gadfly.protocols import Paraphraser, ProbeStore, Verifier
 from gadfly.records import Completion, Image, Probe, ProbeKey, Question, Turn
 
-ItemsOf = Callable[[Sequence[Probe]], list[frozenset[str]]]
 OnConfirming = Callable[[int, int, str], None]
+
+MODE: Final = "mode"
+"""The name under which a step's metrics say which mode it was made for."""
 
 _DRAWN_AT_ONCE: Final = 64  # pairs that are reworded and foreseen together
 _MAX_FORESEEN: Final = 4096
@@ -45,7 +47,8 @@ class Ask:
 class Confirming:
     """What confirming needs beside the loop. `source` are the probes of the analysed phase, `images` the fresh ones,
     `items_of` gives the items of probes. `verifier` is one that asks no model: it then says beforehand which questions
-    fit; None asks them all and lets the verdict say. `paraphraser` is None where nobody can reword."""
+    fit; None asks them all and lets the verdict say. `paraphraser` is None where nobody can reword. Of a mode
+    `per_mode` questions are asked at most, until `per_mode_valid` of them are valid and its own."""
 
     source: Sequence[Probe]
     images: Sequence[Image]
@@ -53,6 +56,7 @@ class Confirming:
     verifier: Verifier | None
     paraphraser: Paraphraser | None
     per_mode: int
+    per_mode_valid: int
     batch: int
     seed: int
 
@@ -60,7 +64,7 @@ class Confirming:
         self,
         modes: Sequence[Mode],
         probing: Probing,
-        stored: Sequence[Probe],
+        made_for: Mapping[str, Sequence[Probe]],
         *,
         phase: str,
         attempt: int,
@@ -68,35 +72,38 @@ class Confirming:
         on_progress: OnConfirming | None = None,
     ) -> Counts:
         """Ask about the modes one after another, each until it has enough valid probes or `per_mode` questions were
-        asked for it; how the probes turn out ends nothing. `stored` are the phase's probes of earlier sittings; the
-        counts returned are of those made here. `on_progress` gets (modes done, modes in all, name of the next)."""
-        source_items = self.items_of(self.source)
-        made, step, counts = list(stored), first_step, Counts()
-        asked = {(probe.images[0].id, probe.question) for probe in made}
+        asked for it; how the probes turn out ends nothing. A step is for one mode, whose id is among the step's
+        metrics. `made_for` are the probes of earlier sittings by that id; the counts returned are of those made here.
+        `on_progress` gets (modes done, modes in all, name of the next)."""
+        fresh, source_items = Fresh(self.source), self.items_of(self.source)
+        step, counts = first_step, Counts()
         for place, mode in enumerate(modes):
+            made = list(made_for.get(mode.id, ()))
+            asked = {(probe.images[0].id, probe.question) for probe in made}
+            noted = replace(probing, store=_ForMode(probing.store, mode.id))
             left, drawn = self.per_mode, self._drawn(mode, source_items)
-            while left > 0 and (wanted := self._wanted(mode, made)) > 0:
+            while left > 0 and (wanted := self._wanted(mode, fresh, made)) > 0:
                 if on_progress is not None:
                     on_progress(place, len(modes), mode.name)
                 again, asks = self._next(drawn, asked, min(wanted, self.batch, left))
                 left -= again + len(asks)
-                if not asks:
-                    if again:
-                        continue
+                if again + len(asks) == 0:
                     break
-                probes = probing.step(_written(asks), phase=phase, attempt=attempt, step=step).probes
-                made += probes
-                asked.update((ask.image.id, ask.text) for ask in asks)
-                counts += Counts.of(probe.verdict for probe in probes)
-                step += 1
+                if asks:
+                    probes = noted.step(_written(asks), phase=phase, attempt=attempt, step=step).probes
+                    made += probes
+                    counts += Counts.of(probe.verdict for probe in probes)
+                    step += 1
         if on_progress is not None:
             on_progress(len(modes), len(modes), "")
         return counts
 
-    def _wanted(self, mode: Mode, made: Sequence[Probe]) -> int:
-        """How many valid probes a mode still lacks, at least."""
-        fresh = FreshProbes(self.source, made)
-        return missing(support(mode, fresh, self.items_of(fresh.probes)), self.paraphraser is not None)
+    def _wanted(self, mode: Mode, fresh: Fresh, made: Sequence[Probe]) -> int:
+        """How many valid probes a mode still lacks, at least. Waiting for paraphrases has an end only where there can
+        be some."""
+        has = fresh.support(fresh.valid(mode, made, self.items_of))
+        paraphrases = 0 if self.paraphraser is None else MIN_PARAPHRASED - has.paraphrased
+        return max(self.per_mode_valid - has.n, MIN_IMAGES - has.images, paraphrases, 0)
 
     def _next(self, drawn: Iterator[Ask], asked: set[tuple[str, str]], n: int) -> tuple[int, list[Ask]]:
         """(how many of the next were asked before, up to `n` that were not)."""
@@ -159,11 +166,19 @@ class Confirming:
         return [ask for ask, one in zip(asks, fits, strict=True) if one]
 
 
-def missing(has: Support, reworded: bool) -> int:
-    """How many valid probes a mode lacks at least before it can be confirmed; `reworded` says whether paraphrases can
-    be had, so that waiting for them has an end."""
-    paraphrases = MIN_PARAPHRASED - has.paraphrased if reworded else 0
-    return max(MIN_PROBES - has.n, MIN_IMAGES - has.images, paraphrases, 0)
+@final
+class _ForMode:
+    """A ProbeStore that notes among the metrics of each step which mode it was made for."""
+
+    def __init__(self, store: ProbeStore, mode_id: str) -> None:
+        self._store = store
+        self._mode_id = mode_id
+
+    def add(self, probes: Sequence[Probe]) -> None:
+        self._store.add(probes)
+
+    def add_step(self, phase: str, attempt: int, step: int, metrics: Mapping[str, Any]) -> None:
+        self._store.add_step(phase, attempt, step, {**metrics, MODE: self._mode_id})
 
 
 def _written(asks: Sequence[Ask]) -> list[Written]:

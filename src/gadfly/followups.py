@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gadfly.analysis.modes import Mode
-from gadfly.confirming import Confirming, OnConfirming
+from gadfly.confirming import MODE, Confirming, OnConfirming
 from gadfly.counts import Counts
 from gadfly.errors import StoreError
 from gadfly.probing import Probing
@@ -105,12 +105,23 @@ def confirm(
         return done + how.confirm(
             modes,
             probing,
-            list(store.probes(phase)),
+            made_for(store, phase),
             phase=phase,
             attempt=attempt,
             first_step=first_step,
             on_progress=on_progress,
         )
+
+
+def made_for(store: SqliteStore, phase: str) -> dict[str, list[Probe]]:
+    """The probes of a confirming phase by the id of the mode that they were made for; steps that are not whole have
+    none."""
+    mode_of = {one.step: str(one.metrics[MODE]) for one in store.steps(phase)}
+    found: dict[str, list[Probe]] = {}
+    for probe in store.probes(phase):
+        if probe.key.step in mode_of:
+            found.setdefault(mode_of[probe.key.step], []).append(probe)
+    return found
 
 
 def _first_step(store: SqliteStore, phase: str) -> int:

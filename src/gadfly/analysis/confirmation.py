@@ -1,12 +1,13 @@
 """Whether failure modes hold on fresh images. Knows probes that were made to find that out; makes none.
 
 Confirming probes put a mode's own questions, and paraphrases of them, to images that the analysed phase never asked
-about. A probe counts for every mode whose items it has, whichever it was made for, and for none that it has not.
+about. A probe counts for the mode that it was made for, if it has that mode's items: one that was made for another mode
+would bring that one's failures along, and a set of items that only overlaps with a mode would be confirmed by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +17,8 @@ from gadfly.analysis.clustered import rate_by_image
 from gadfly.analysis.modes import Confirmation, Confirming, Mode, ModeSearch, covers
 from gadfly.analysis.rates import Rate, distinct, image_key
 from gadfly.records import Probe, Verdict
+
+ItemsOf = Callable[[Sequence[Probe]], list[frozenset[str]]]
 
 MIN_PROBES: Final = 30
 MIN_IMAGES: Final = 20
@@ -39,49 +42,61 @@ class Support:
         return f"{self.n} valid probes about {self.images} fresh images, of {MIN_PROBES} about {MIN_IMAGES} needed"
 
 
-class FreshProbes:
-    """The probes of a confirming phase that can confirm something: valid, each question about an image once, about an
-    image that `source`, the analysed phase, never asked about."""
+class Fresh:
+    """What is new to the analysed phase, whose probes are `source`: images that it never asked about, words in which it
+    never asked."""
 
-    def __init__(self, source: Iterable[Probe], confirming: Iterable[Probe]) -> None:
-        self._known_images, self._known_texts = set(), set()
+    def __init__(self, source: Iterable[Probe]) -> None:
+        self._images: set[str] = set()
+        self._texts: set[str] = set()
         for probe in source:
-            self._known_images.update(image.id for image in probe.images)
-            self._known_texts.add(probe.question)
-        self.probes: tuple[Probe, ...] = tuple(
+            self._images.update(image.id for image in probe.images)
+            self._texts.add(probe.question)
+
+    def valid(self, mode: Mode, probes: Iterable[Probe], items_of: ItemsOf) -> list[Probe]:
+        """Those of the probes that can confirm a mode: valid, about fresh images, each question about an image once,
+        and of the mode."""
+        fresh = [
             probe
-            for probe in distinct(confirming)
-            if probe.verdict.valid and not any(image.id in self._known_images for image in probe.images)
-        )
+            for probe in distinct(probes)
+            if probe.verdict.valid and not any(image.id in self._images for image in probe.images)
+        ]
+        return [probe for probe, items in zip(fresh, items_of(fresh), strict=True) if covers(mode, items)]
 
-    def is_paraphrase(self, probe: Probe) -> bool:
-        """Whether the analysed phase never asked in these words."""
-        return probe.question not in self._known_texts
-
-
-def support(mode: Mode, fresh: FreshProbes, items: Sequence[frozenset[str]]) -> Support:
-    """What there is of fresh probes for a mode; `items` are those of `fresh.probes`."""
-    mine = _of_mode(mode, fresh, items)
-    return Support(len(mine), len({image_key(probe) for probe in mine}), sum(map(fresh.is_paraphrase, mine)))
+    def support(self, valid: Sequence[Probe]) -> Support:
+        """What there is of such probes."""
+        paraphrased = sum(probe.question not in self._texts for probe in valid)
+        return Support(len(valid), len({image_key(probe) for probe in valid}), paraphrased)
 
 
 def with_confirmations(
-    search: ModeSearch, fresh: FreshProbes, items: Sequence[frozenset[str]], base: Rate
+    search: ModeSearch,
+    source: Iterable[Probe],
+    made_for: Mapping[str, Sequence[Probe]],
+    items_of: ItemsOf,
+    base: Rate,
 ) -> ModeSearch:
-    """The modes with what the fresh probes say of each. `items` are those of `fresh.probes`, `base` the failure rate
-    of the analysed phase over all its distinct valid probes."""
-    return replace(search, modes=tuple(_confirmed(mode, fresh, items, base) for mode in search.modes))
+    """The modes with what the confirming probes say of each. `source` are the probes of the analysed phase, `made_for`
+    the confirming ones by the id of the mode they were made for, `base` the failure rate of the analysed phase over all
+    its distinct valid probes."""
+    if not made_for:
+        return search
+    fresh = Fresh(source)
+    return replace(
+        search,
+        modes=tuple(_confirmed(mode, fresh, made_for.get(mode.id, ()), items_of, base) for mode in search.modes),
+    )
 
 
-def _confirmed(mode: Mode, fresh: FreshProbes, items: Sequence[frozenset[str]], base: Rate) -> Mode:
-    mine = _of_mode(mode, fresh, items)
-    if not mine:
+def _confirmed(mode: Mode, fresh: Fresh, made: Sequence[Probe], items_of: ItemsOf, base: Rate) -> Mode:
+    if not made:
         return mode
-    place = {image: i for i, image in enumerate(sorted({image_key(probe) for probe in mine}))}
-    wrong_N = np.array([probe.verdict is Verdict.WRONG for probe in mine], dtype=np.bool_)
-    image_N = np.array([place[image_key(probe)] for probe in mine], dtype=np.int64)
-    found = rate_by_image(wrong_N, image_N, np.ones(len(mine), dtype=np.bool_))
-    has = Support(len(mine), len(place), sum(map(fresh.is_paraphrase, mine)))
+    valid = fresh.valid(mode, made, items_of)
+    place = {image: i for i, image in enumerate(sorted({image_key(probe) for probe in valid}))}
+    wrong_N = np.array([probe.verdict is Verdict.WRONG for probe in valid], dtype=np.bool_)
+    image_N = np.array([place[image_key(probe)] for probe in valid], dtype=np.int64)
+    found = rate_by_image(wrong_N, image_N, np.ones(len(valid), dtype=np.bool_))
+    has = fresh.support(valid)
     confirmation, reason = _conclusion(found, has, base)
     return replace(
         mode,
@@ -106,7 +121,3 @@ def _conclusion(found: Rate, has: Support, base: Rate) -> tuple[Confirmation, st
             f"it holds, but {has.paraphrased} of the probes are paraphrases, and {MIN_PARAPHRASED} are needed",
         )
     return Confirmation.CONFIRMED, None
-
-
-def _of_mode(mode: Mode, fresh: FreshProbes, items: Sequence[frozenset[str]]) -> list[Probe]:
-    return [probe for probe, some in zip(fresh.probes, items, strict=True) if covers(mode, some)]
