@@ -183,6 +183,4 @@ class _ForMode:
 
 def _written(asks: Sequence[Ask]) -> list[Written]:
     groups: dict[str, int] = {}
-    return [
-        Written((ask.image,), Completion(ask.text), groups.setdefault(ask.image.id, len(groups))) for ask in asks
-    ]
+    return [Written((ask.image,), Completion(ask.text), groups.setdefault(ask.image.id, len(groups))) for ask in asks]

@@ -33,9 +33,7 @@ def confirm(
     run: RunPhase,
     images: FreshImages = None,
     per_mode: Annotated[int, typer.Option(min=1, help="Questions asked for each mode, at most.")] = 60,
-    valid: Annotated[
-        int, typer.Option(min=30, help="Valid ones wanted for each: more give a narrower interval.")
-    ] = 30,
+    valid: Annotated[int, typer.Option(min=30, help="Valid ones wanted for each: more give a narrower interval.")] = 30,
     max_modes: Annotated[int, typer.Option(min=1, help="So many modes, those that held up first.")] = 20,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
@@ -168,7 +166,9 @@ def _print(
         if reason is not None:
             say(f"  {plain(mode.name)}: {reason}")
     if len(found.search.modes) > len(modes):
-        say(f"{len(found.search.modes) - len(modes)} further modes were not asked about; --max-modes sets how many are.")
+        say(
+            f"{len(found.search.modes) - len(modes)} further modes were not asked about; --max-modes sets how many are."
+        )
     if limit is not None:
         say(f"A limit ended it before it was done: {limit}. The same command with a higher one goes on.")
     say(f"The probes are the phase {phase.name}.confirm of {phase.run}.")

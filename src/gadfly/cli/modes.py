@@ -74,7 +74,9 @@ def _print(
     last = shown[-1]
     say(f"They explain {last.explained:,} of {last.n:,} WRONG answers, {last.explained / last.n:.0%}.")
     if len(order) > len(shown):
-        say(f"{len(order) - len(shown)} more explain {order[-1].explained - last.explained:,} others; --top shows them.")
+        say(
+            f"{len(order) - len(shown)} more explain {order[-1].explained - last.explained:,} others; --top shows them."
+        )
     if nothing_new := sum(mode.held_up is True for mode in search.modes) - len(order):
         say(f"{nothing_new} further modes explain nothing that these do not.")
     if fallen := sum(mode.held_up is not True for mode in search.modes):

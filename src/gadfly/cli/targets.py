@@ -54,7 +54,7 @@ def _from_file(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {fault}") from fault
     section = data.get("target", data)
     if not isinstance(section, Mapping) or not section.get("model"):
-        raise ConfigError(f"{path} names no model; a target's file needs at least model = \"…\"")
+        raise ConfigError(f'{path} names no model; a target\'s file needs at least model = "…"')
     return section
 
 
