@@ -85,7 +85,7 @@ class Confirming:
             while left > 0 and (wanted := self._wanted(mode, fresh, made)) > 0:
                 if on_progress is not None:
                     on_progress(place, len(modes), mode.name)
-                again, asks = self._next(drawn, asked, min(wanted, self.batch, left))
+                again, asks = self._next(drawn, asked, min(wanted, self.batch), left)
                 left -= again + len(asks)
                 if again + len(asks) == 0:
                     break
@@ -105,16 +105,14 @@ class Confirming:
         paraphrases = 0 if self.paraphraser is None else MIN_PARAPHRASED - has.paraphrased
         return max(self.per_mode_valid - has.n, MIN_IMAGES - has.images, paraphrases, 0)
 
-    def _next(self, drawn: Iterator[Ask], asked: set[tuple[str, str]], n: int) -> tuple[int, list[Ask]]:
-        """(how many of the next were asked before, up to `n` that were not)."""
-        again, asks = 0, []
-        for ask in drawn:
+    def _next(self, drawn: Iterator[Ask], asked: set[tuple[str, str]], n: int, left: int) -> tuple[int, list[Ask]]:
+        """(how many of the next were asked before, up to `n` that were not); `left` of both together at most."""
+        again, asks = 0, list[Ask]()
+        while len(asks) < n and again + len(asks) < left and (ask := next(drawn, None)) is not None:
             if (ask.image.id, ask.text) in asked:
                 again += 1
             else:
                 asks.append(ask)
-            if again + len(asks) >= n:
-                break
         return again, asks
 
     def _drawn(self, mode: Mode, source_items: Sequence[frozenset[str]]) -> Iterator[Ask]:
