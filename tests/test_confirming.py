@@ -1,4 +1,4 @@
-"""Asking afresh: what is asked for a mode, when it ends, and that a confirmation broken off goes on as if it had not."""
+"""Asking afresh: what is asked for a mode, when it ends, and that one broken off goes on as if it had not been."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def test_invalid_ones_and_those_of_other_modes_do_not_count_but_cost() -> None:
 def test_without_other_words_it_ends_all_the_same() -> None:
     for changes in ({"paraphraser": None}, {}):
         store = ListStore()
-        # Red things cannot be reworded. With somebody who could, the ten paraphrases are waited for up to the limit; one
-        # text about 40 images gives 40 questions.
+        # Red things cannot be reworded. With somebody who could, the ten paraphrases are waited for up to the limit;
+        # one text about 40 images gives 40 questions.
         assert ask(how(**changes), [RED], store) == (30 if changes else 40)
         assert {p.question for p in store.probes} == {"red thing"}
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gadfly.config import from_dict
 from gadfly.errors import ConfigError
 from gadfly.models.scripted import ScriptedModel, chat_text
 from gadfly.records import Sampling
@@ -18,6 +19,7 @@ from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.paraphrasing import TestbedParaphraser
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import generate
+from gadfly.wiring import Wiring
 
 SCENES = [SceneIndex(scene) for scene, _ in zip(generate("probe", 5, None), range(8), strict=False)]
 
@@ -65,5 +67,16 @@ def test_a_model_that_fails_gives_none() -> None:
 
 
 def test_the_prompt_needs_its_slot() -> None:
-    with pytest.raises(ConfigError, match="lacks the slot {question}"):
+    with pytest.raises(ConfigError, match=r"lacks the slot \{question\}"):
         ModelParaphraser(ScriptedModel("m", lambda chat, sampling: ""), "Say it anew.", Sampling())
+
+
+def test_who_rewords_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedModel("q", lambda chat, sampling: f"Is it so at {sampling.temperature}?")
+    monkeypatch.setattr(Wiring, "_model", lambda self, role, config: model)
+    served = {"model": "q", "base_url": "http://127.0.0.1:1/v1"}
+    asks = Wiring(from_dict({"questioner": served})).paraphraser
+    assert asks is not None and asks.paraphrase(["Is it?"], 0) == ["Is it so at 0.0?"]
+    known = Wiring(from_dict({"questioner": served, "verifier": {"kind": "oracle"}})).paraphraser
+    assert isinstance(known, TestbedParaphraser)
+    assert Wiring(from_dict({"questioner": {"method": "uniform"}})).paraphraser is None
