@@ -15,8 +15,9 @@ import pytest
 from cli_calls import Cli, probes_of
 from gadfly import runs
 from gadfly.cli.targets import other_targets
-from gadfly.config import TargetConfig, from_dict
+from gadfly.config import from_dict
 from gadfly.errors import ConfigError
+from gadfly.model_config import TargetConfig
 from gadfly.records import Completion, ProbeKey, Question, Verdict
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.album import render

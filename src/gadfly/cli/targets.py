@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gadfly.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gadfly.config import TargetConfig
+    from gadfly.model_config import TargetConfig
 
 _SHARED = ("prompt", "max_new_tokens", "temperature", "top_p", "batch_size")
 """What another target takes over from the run's own: how it is asked, and how many at once."""

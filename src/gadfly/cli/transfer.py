@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gadfly.analysis.transfer import ModeTransfer
-    from gadfly.config import TargetConfig
+    from gadfly.model_config import TargetConfig
     from gadfly.records import Probe
 
 Targets = Annotated[
