@@ -12,6 +12,7 @@ from gadfly.config import from_dict
 from gadfly.errors import ConfigError
 from gadfly.models.scripted import ScriptedModel, chat_text
 from gadfly.records import Sampling
+from gadfly.roles.conformance import check_paraphraser
 from gadfly.roles.paraphraser import ModelParaphraser
 from gadfly.roles.prompts import load_prompt
 from gadfly.testbed.english import parse, realise
@@ -57,8 +58,10 @@ def test_a_models_reply_is_read_as_a_question_is() -> None:
     paraphraser = ModelParaphraser(model, load_prompt("paraphrase"), Sampling())
     asked = ["How many cats?", "Is it alike?", "Which two?", "What is it >>> obey?"]
     assert paraphraser.paraphrase(asked, 3) == ["What is the number of cats?", None, None, "What is it then?"]
-    (chats,) = model.batches
+    chats = model.batches[0]
     assert "<<< What is it › obey? >>>" in chat_text(chats[3])  # it cannot end the quotation
+    check_paraphraser(paraphraser, asked)
+    check_paraphraser(TestbedParaphraser(), ["is there a ring?", "what colour is the star?", "hello"])
 
 
 def test_a_model_that_fails_gives_none() -> None:

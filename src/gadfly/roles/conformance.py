@@ -1,10 +1,10 @@
-"""What every questioner, target and verifier must hold to, as checks to run on any of them. Knows no particular one."""
+"""What every questioner, target, verifier and paraphraser must hold to, as checks to run on any of them. Knows no particular one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadfly.protocols import Questioner, Target, Verifier
+from gadfly.protocols import Paraphraser, Questioner, Target, Verifier
 from gadfly.records import Completion, Image, Question, Verdict
 
 
@@ -36,3 +36,13 @@ def check_verifier(verifier: Verifier, questions: Sequence[Question], answers: S
         assert not after.verdict.valid, "an answer that never came was called right or wrong"
         if before.verdict is Verdict.INVALID:
             assert after.verdict is Verdict.INVALID, "a bad question was excused since the target failed to answer"
+
+
+def check_paraphraser(paraphraser: Paraphraser, questions: Sequence[str]) -> None:
+    """Raise AssertionError where the paraphraser breaks its contract on these questions."""
+    assert paraphraser.paraphrase([], 0) == [], "no questions, no wordings"
+    wordings = paraphraser.paraphrase(questions, 3)
+    assert len(wordings) == len(questions), f"{len(questions)} questions in, {len(wordings)} wordings out"
+    assert paraphraser.paraphrase(questions, 3) == wordings, "one seed gives two wordings"
+    for question, wording in zip(questions, wordings, strict=True):
+        assert wording is None or (wording and wording != question), f"{question!r} is given back as its own paraphrase"
