@@ -54,10 +54,10 @@ def _print(
 ) -> None:
     shown = order[:top]
     if as_json:
-        rows = [
+        data = [
             {**as_plain(one), "example": as_plain(probes[one.example]), "share": one.explained / one.n} for one in shown
         ]
-        print_json({"run": str(phase.run), "phase": phase.name, "n_wrong": n_wrong, "modes": rows})
+        print_json({"run": str(phase.run), "phase": phase.name, "n_wrong": n_wrong, "modes": data})
         return
     if search.reason is not None:
         say(f"No failure mode: {search.reason}.")

@@ -1,4 +1,4 @@
-"""What every questioner, target, verifier and paraphraser must hold to, as checks to run on any of them. Knows no particular one."""
+"""What each questioner, target, verifier and paraphraser must hold to, as checks to run on it. Knows no particular one."""
 
 from __future__ import annotations
 
