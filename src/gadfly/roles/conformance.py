@@ -1,4 +1,4 @@
-"""What each questioner, target, verifier and paraphraser must hold to, as checks to run on it. Knows no particular one."""
+"""What each questioner, target, verifier and paraphraser must hold to, as checks to run on it. Knows no one of them."""
 
 from __future__ import annotations
 
