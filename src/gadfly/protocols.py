@@ -77,6 +77,16 @@ class Paraphraser(Protocol):
         ...
 
 
+class Grounder(Protocol):
+    """Says what the things are that questions ask about, from what is known of their images: a question refers to a
+    small thing as "the thing left of the star"."""
+
+    def referents(self, questions: Sequence[Question]) -> list[tuple[str, ...] | None]:
+        """The attributes that all things have which a question asks about, as `attribute.value`, sorted: an empty
+        tuple where they share none or there are none, None where that is not known."""
+        ...
+
+
 class Embedder(Protocol):
     """Places texts in a space of meaning."""
 

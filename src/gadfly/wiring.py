@@ -22,6 +22,7 @@ from gadfly.protocols import (
     Annotator,
     ChatModel,
     Embedder,
+    Grounder,
     Paraphraser,
     ProbeStore,
     Questioner,
@@ -143,6 +144,17 @@ class Wiring:
         """The verifier, where it asks no model: it says at no cost whether a question is valid and what its answer is,
         before the target is asked. None for one that asks."""
         return None if any(judge.kind == "model" for judge in self.config.verifier.judges) else self.verifier
+
+    @functools.cached_property
+    def grounder(self) -> Grounder | None:
+        """Says what the things asked about are, where somebody does: the testbed, in runs that the oracle judges.
+        Raises TestbedError where the images are not there."""
+        if not any(judge.kind == "oracle" for judge in self.config.verifier.judges):
+            return None
+        from gadfly.testbed.album import read_scenes
+        from gadfly.testbed.grounding import SceneGrounder
+
+        return SceneGrounder(read_scenes(Path(self.config.images.path)))
 
     @property
     def object_sizes(self) -> Mapping[str, float]:

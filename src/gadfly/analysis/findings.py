@@ -16,7 +16,7 @@ from gadfly.analysis.novelty import known_failures
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.taxonomy import Node, taxonomy
 from gadfly.counts import Counts
-from gadfly.protocols import Annotator
+from gadfly.protocols import Annotator, Grounder
 from gadfly.records import Probe
 
 FROZEN_ONLY = "a questioner that is being trained asks something else tomorrow; sweep with it to measure coverage"
@@ -47,19 +47,20 @@ def analyse(
     annotator: Annotator | None = None,
     conditions: Mapping[str, Sequence[str]] | None = None,
     settings: MiningSettings | None = None,
+    grounder: Grounder | None = None,
 ) -> Findings:
     """The findings of the probes of one phase, the superseded ones left out. `training` says whether the questioner
     learned meanwhile. `made_for` are the probes of its confirming phase by the id of the mode that they were made for.
     `conditions` are the items of each image by its id (`conditions.conditions`)."""
     settings = MiningSettings() if settings is None else settings
-    table = tabulate(probes, annotator, conditions)
+    table = tabulate(probes, annotator, conditions, grounder=grounder)
     known = known_failures()
     failure = rate_by_image(table.wrong_N, table.image_N, table.wrong_N | True)
     search = with_confirmations(
         find_modes(table, settings, known),
         probes,
         {} if made_for is None else made_for,
-        lambda some: items_by_probe(some, annotator, conditions),
+        lambda some: items_by_probe(some, annotator, conditions, grounder),
         failure,
     )
     course = curriculum(probes, annotator) if training else TRAINING_ONLY

@@ -3,14 +3,16 @@
 An item is a name "kind:value". The kinds:
 
     skill:counting.count       a skill that the question needs
+    family:counting            any skill of that family
     concept:red                an object or attribute that it speaks of
+    referent:size.small        an attribute of all that it asks about, named or not, where somebody knows the image
     answer:number              the class of the expected answer: yes_no, number, colour, direction, size, ordinal,
                                word or phrase
-    answer:number.3_4          and within the class: a range of numbers, or the answer itself where it is one word
+    answer:number.5_up         and within the class: that number or more, or the answer itself where it is one word
     image:brightness.low       a condition of the picture (`conditions.py`)
 
-A name that goes on after a dot from another one of its kind, as `answer:number.3_4` from `answer:number`, is a special
-case of it, except among skills, where the dot stands between family and skill.
+Some items are special cases of others (`is_special_case`): what goes on after a dot, as `answer:number.0` from
+`answer:number`; a higher number; a skill of its family.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.analysis.rates import ImageKey, distinct, image_key
-from gadfly.protocols import Annotator
-from gadfly.records import Probe, Verdict
+from gadfly.protocols import Annotator, Grounder
+from gadfly.records import Probe, Question, Verdict
 
-KINDS = ("skill", "concept", "answer", "image")
+KINDS = ("skill", "family", "concept", "referent", "answer", "image")
+"""All kinds, the most telling first."""
 
 MAX_ITEMS = 400
 """So many of the most frequent items are kept. Free words could bring any number, and each costs memory and tests."""
@@ -51,16 +54,25 @@ _CLASSES = {
 _CLASS_OF_WORD = {word: name for name, words in _CLASSES.items() for word in words}
 _LONGEST_WORD = 24  # what is longer is no word, and not fit for a name
 
+_BY_THEMSELVES = (0, 1, 2)  # what is seen at a glance
+_AT_LEAST = (*range(1, 11), 20, 50, 100)
+"""Larger numbers come as "that many or more": what is hard about a number is its size, and where it begins to be hard
+nobody knows beforehand. Ranges with two ends would cut a weakness in pieces wherever their ends are not its own."""
+
 
 def items_of(
     skills: Iterable[str] | None,
     concepts: Iterable[str] | None,
     expected: str | None,
     conditions: Iterable[str] = (),
+    referents: Iterable[str] | None = None,
 ) -> frozenset[str]:
     """The items of one probe. `conditions` are items already (`conditions.py`). What is unknown gives no item."""
-    named = [f"skill:{skill}" for skill in skills or ()]
+    needed = tuple(skills or ())
+    named = [f"skill:{skill}" for skill in needed]
+    named += [f"family:{skill.partition('.')[0]}" for skill in needed if "." in skill]
     named += [f"concept:{concept}" for concept in concepts or ()]
+    named += [f"referent:{attribute}" for attribute in referents or ()]
     return frozenset((*named, *answer_items(expected), *conditions))
 
 
@@ -76,20 +88,16 @@ def answer_items(expected: str | None) -> tuple[str, ...]:
         return ("answer:phrase",)
     word = _NUMBER_WORDS.get(words[0], words[0])
     if re.fullmatch(r"[+-]?[0-9]{1,15}(\.[0-9]+)?", word):
-        return "answer:number", f"answer:number.{_number_range(float(word))}"
+        return "answer:number", *(f"answer:number.{name}" for name in _number_names(float(word)))
     name = _CLASS_OF_WORD.get(word, "word")
     fit = len(word) <= _LONGEST_WORD and word.isidentifier()
     return (f"answer:{name}", f"answer:{name}.{word}") if fit else (f"answer:{name}",)
 
 
-def _number_range(number: float) -> str:
-    """0, 1 and 2 by themselves, then ranges that grow: small counts are seen at a glance, larger ones are counted."""
+def _number_names(number: float) -> list[str]:
     if number < 0 or number != int(number):
-        return "other"
-    for last, name in ((0, "0"), (1, "1"), (2, "2"), (4, "3_4"), (9, "5_9")):
-        if number <= last:
-            return name
-    return "10_up"
+        return ["other"]
+    return [str(n) for n in _BY_THEMSELVES if n == number] + [f"{n}_up" for n in _AT_LEAST if n <= number]
 
 
 def kind_of(item: str) -> str:
@@ -97,9 +105,19 @@ def kind_of(item: str) -> str:
     return item.partition(":")[0]
 
 
+_NUMBER_ITEM = re.compile(r"answer:number\.(?P<n>[0-9]+)(?P<up>_up)?")
+
+
 def is_special_case(item: str, of: str) -> bool:
     """Whether the names alone say that every probe with `item` has `of` as well, or that they are the same."""
-    return item == of or (not item.startswith("skill:") and item.startswith(f"{of}."))
+    if item == of:
+        return True
+    if item.startswith("skill:"):  # where a dot stands between family and skill
+        return of == f"family:{item.removeprefix('skill:').partition('.')[0]}" and "." in item
+    least, floor = (_NUMBER_ITEM.fullmatch(one) for one in (item, of))
+    if least is not None and floor is not None and floor["up"]:
+        return int(least["n"]) >= int(floor["n"])
+    return item.startswith(f"{of}.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,10 +150,11 @@ def tabulate(
     annotator: Annotator | None = None,
     conditions: Mapping[str, Sequence[str]] | None = None,
     min_probes: int = 1,
+    grounder: Grounder | None = None,
 ) -> ItemTable:
     """The table of the distinct valid probes. The verdict's skills come first; the annotator is asked where it names
-    none, and for all concepts. `conditions` gives an image's items by its id. Items of fewer than `min_probes` probes
-    are left out, and all but the MAX_ITEMS most frequent."""
+    none, and for all concepts. `conditions` gives an image's items by its id; the grounder says what the things asked
+    about are. Items of fewer than `min_probes` probes are left out, and all but the MAX_ITEMS most frequent."""
     valid = [probe for probe in distinct(probes) if probe.verdict.valid]
     keys = [image_key(probe) for probe in valid]
     order = sorted(
@@ -143,7 +162,7 @@ def tabulate(
     )
     valid, keys = [valid[i] for i in order], [keys[i] for i in order]
     skills = named_skills(valid, annotator)
-    held = _items(valid, skills, annotator, conditions)
+    held = _items(valid, skills, annotator, conditions, grounder)
     counts = Counter(item for items in held for item in items)
     frequent = sorted((item for item, n in counts.items() if n >= min_probes), key=lambda item: (-counts[item], item))
     items = tuple(sorted(frequent[:MAX_ITEMS]))
@@ -168,9 +187,10 @@ def items_by_probe(
     probes: Sequence[Probe],
     annotator: Annotator | None = None,
     conditions: Mapping[str, Sequence[str]] | None = None,
+    grounder: Grounder | None = None,
 ) -> list[frozenset[str]]:
     """The items of each probe, in order: what `modes.covers` asks for. Arguments are those of `tabulate`."""
-    return _items(probes, named_skills(probes, annotator), annotator, conditions)
+    return _items(probes, named_skills(probes, annotator), annotator, conditions, grounder)
 
 
 def _items(
@@ -178,11 +198,18 @@ def _items(
     skills: Sequence[tuple[str, ...] | None],
     annotator: Annotator | None,
     conditions: Mapping[str, Sequence[str]] | None,
+    grounder: Grounder | None,
 ) -> list[frozenset[str]]:
-    concepts = [None] * len(probes) if annotator is None else annotator.concepts([probe.question for probe in probes])
+    unknown: list[tuple[str, ...] | None] = [None] * len(probes)
+    concepts = unknown if annotator is None else annotator.concepts([probe.question for probe in probes])
+    asked = [Question(probe.images, probe.question, group=0) for probe in probes]
+    referents = unknown if grounder is None else grounder.referents(asked)
     known = {} if conditions is None else conditions
     of_images = [[item for image in probe.images for item in known.get(image.id, ())] for probe in probes]
-    return [items_of(skills[i], concepts[i], probe.judgement.expected, of_images[i]) for i, probe in enumerate(probes)]
+    return [
+        items_of(skills[i], concepts[i], probe.judgement.expected, of_images[i], referents[i])
+        for i, probe in enumerate(probes)
+    ]
 
 
 def named_skills(probes: Sequence[Probe], annotator: Annotator | None) -> list[tuple[str, ...] | None]:

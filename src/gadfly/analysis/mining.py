@@ -267,14 +267,19 @@ def _distinct(
     covering of Lavrač et al., JMLR 5, 2004, with expected rates for weights). So neither a part of a mode nor a mixture
     of a mode with harmless probes is taken for another one; a worse part of a mode, or what is left of a mixture, is.
 
+    The strongest may be a mixture itself, of several modes with harmless probes: it has more failures than each of
+    them. So its reliably worse parts are set aside first. If what is left of it fails no more than expected, the worst
+    of them is taken in its place; else it is taken, and its probes are expected to fail as often as what is left.
+
     False discoveries are controlled anew at each step, over all itemsets tested. The first control rejects thousands of
     itemsets because they overlap with a mode; their number would raise its bound, and what is false among the few that
     are kept would be far more than 5%. Against what the modes taken explain, the overlaps are no discoveries any
     more."""
     if not len(candidates):
         return []
-    rows_of = [np.flatnonzero(holds_N_K[:, _columns(tested, m)].all(axis=1)) for m in candidates]
-    rows, starts = np.concatenate(rows_of), np.cumsum([0, *(len(some) for some in rows_of)])[:-1]
+    rows_of: list[Whole] = [np.flatnonzero(holds_N_K[:, _columns(tested, m)].all(axis=1)) for m in candidates]
+    groups = _Groups.of(rows_of, tested.effect_M[candidates], len(wrong_N))
+    rows, starts = groups.rows_E, groups.starts_M
     n, wrong, effect = tested.n_M[candidates], tested.wrong_M[candidates], tested.effect_M[candidates]
     expected_N = np.full(len(wrong_N), wrong_N.mean())
     covered_N = np.zeros(len(wrong_N), dtype=np.bool_)
@@ -290,20 +295,83 @@ def _distinct(
         eligible &= p <= _threshold(p[eligible], len(kept), len(tested.n_M), settings.false_discovery_rate)
         if not eligible.any():
             break
-        best = int(np.argmax(np.where(eligible, z, -np.inf)))
-        holds_N = np.zeros(len(wrong_N), dtype=np.bool_)
-        holds_N[rows_of[best]] = True
-        shared = np.add.reduceat(holds_N[rows], starts, dtype=np.int64)
-        same = np.flatnonzero(eligible & (shared >= SAME * (n + n[best] - shared)))
-        best = min((int(i) for i in same), key=lambda i: (simplicity[i], i))
-        kept.append(int(candidates[best]))
-        left[best] = False
-        members = rows_of[best]
-        raised = members[expected_N[members] < wrong[best] / n[best]]
-        expected_N[raised] = np.maximum(expected_N[raised], wrong_N[raised].mean())
+        best: int | None = int(np.argmax(np.where(eligible, z, -np.inf)))
+        while best is not None:
+            chosen = best
+            best, rest = _worst_part(chosen, groups, eligible, wrong_N, expected_N, settings)
+        shared = groups.shared(rows_of[chosen])
+        same = np.flatnonzero(eligible & (shared >= SAME * (n + n[chosen] - shared)))
+        chosen = min((int(i) for i in same), key=lambda i: (simplicity[i], i))
+        kept.append(int(candidates[chosen]))
+        left[chosen] = False
+        members = rows_of[chosen]
+        raised = members[expected_N[members] < wrong_N[rest].mean()]
+        expected_N[raised] = wrong_N[rest].mean()
         covered_N[members] = True
         expected_N[~covered_N] = wrong_N[~covered_N].mean() if not covered_N.all() else 0.0
     return kept
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Groups:
+    """The candidates' probes: one entry E for each membership, those of a candidate in a row from its start on."""
+
+    rows_E: Whole
+    starts_M: Whole
+    rows_of: list[Whole]
+    effect_M: Floats
+    n_probes: int
+
+    @classmethod
+    def of(cls, rows_of: list[Whole], effect_M: Floats, n_probes: int) -> _Groups:
+        starts = np.cumsum([0, *(len(some) for some in rows_of)])[:-1]
+        return cls(np.concatenate(rows_of), starts, rows_of, effect_M, n_probes)
+
+    def shared(self, rows: Whole) -> Whole:
+        """How many of these probes each candidate has, shape M."""
+        there_N = np.zeros(self.n_probes, dtype=np.int64)
+        there_N[rows] = 1
+        return np.add.reduceat(there_N[self.rows_E], self.starts_M)
+
+
+def _worst_part(
+    whole: int, groups: _Groups, eligible_M: Flags, wrong_N: Flags, expected_N: Floats, settings: MiningSettings
+) -> tuple[int | None, Whole]:
+    """(the eligible part that is to be taken in place of the candidate `whole`, or None where that is to be taken
+    itself; the probes of `whole` without its worse parts).
+
+    A part is worse where it beats the rest at the level REDUNDANT, over all parts there are (Bonferroni)."""
+    rest, first = groups.rows_of[whole], None
+    n_M = np.array([len(rows) for rows in groups.rows_of])
+    part_M = eligible_M & (groups.shared(rest) >= SAME * n_M) & (n_M < SAME * len(rest))
+    parts = np.flatnonzero(part_M)
+    while len(parts):
+        n = groups.shared(rest)[parts].astype(np.float64)
+        wrong = groups.shared(rest[wrong_N[rest]])[parts].astype(np.float64)
+        other = len(rest) - n
+        fit = (n >= settings.min_probes) & (other > 0)
+        if not fit.any():
+            break
+        parts, n, wrong, other = parts[fit], n[fit], wrong[fit], other[fit]
+        rate = np.clip((wrong_N[rest].sum() - wrong) / other, 1e-9, 1 - 1e-9)
+        p, z = tail(n, wrong, groups.effect_M[parts], rate, 0.0)
+        worst = int(np.argmax(np.where(p <= REDUNDANT / len(parts), z, -np.inf)))
+        if p[worst] > REDUNDANT / len(parts):
+            break
+        first = int(parts[worst]) if first is None else first
+        without = np.setdiff1d(rest, groups.rows_of[parts[worst]], assume_unique=True)
+        excess = float(wrong_N[without].mean() - expected_N[without].mean())
+        p_left, _ = tail(
+            np.array([float(len(without))]),
+            np.array([float(wrong_N[without].sum())]),
+            groups.effect_M[[whole]],
+            np.clip(expected_N[without].mean(keepdims=True), 1e-9, 1 - 1e-9),
+            0.0,
+        )
+        if excess < settings.min_excess or p_left[0] > REDUNDANT:
+            return first, without
+        rest = without
+    return None, rest
 
 
 def _threshold(p: Floats, n_kept: int, n_tested: int, false_discovery_rate: float) -> float:

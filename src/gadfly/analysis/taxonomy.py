@@ -16,7 +16,7 @@ from gadfly.analysis.items import KINDS, ItemTable, kind_of
 from gadfly.analysis.modes import Mode
 from gadfly.analysis.rates import Rate
 
-FAMILIES_OF_OTHERS = {"concept": "concepts", "answer": "answers", "image": "pictures"}
+FAMILIES_OF_OTHERS = {"concept": "concepts", "referent": "referents", "answer": "answers", "image": "pictures"}
 """The families of modes that name no skill; their second level is an item in place of a skill."""
 
 
@@ -33,8 +33,8 @@ class Node:
 
 
 def leading_item(items: Iterable[str]) -> str:
-    """The item under which a mode stands: a skill before a concept, a concept before an answer, an answer before an
-    image condition, and the first by name. A mode of several skills stands under one of them only."""
+    """The item under which a mode stands: kinds in the order of KINDS, a skill first, and the first by name. A mode
+    of several skills stands under one of them only."""
     return min(items, key=lambda item: (KINDS.index(kind_of(item)), item))
 
 
@@ -80,7 +80,7 @@ def places(nodes: Iterable[Node], path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 def _family(item: str) -> str:
     kind, _, value = item.partition(":")
-    return value.partition(".")[0] if kind == "skill" else FAMILIES_OF_OTHERS[kind]
+    return value.partition(".")[0] if kind in ("skill", "family") else FAMILIES_OF_OTHERS[kind]
 
 
 def _rate(table: ItemTable, members: list[np.ndarray[tuple[int], np.dtype[np.bool_]]]) -> Rate:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from gadfly.analysis.items import KINDS, kind_of
 from gadfly.analysis.rates import Rate
 
-_RANGES = {"3_4": "3 or 4", "5_9": "from 5 to 9", "10_up": "10 or more", "other": "no whole number"}
 _CLASSES = {
     "yes_no": "yes or no",
     "number": "a number",
@@ -38,7 +37,7 @@ _CONDITIONS = {
 
 
 def title(items: Iterable[str]) -> str:
-    """A short name: "counting.count, red, answer 3 or 4, dark image". Different sets of items have different names but
+    """A short name: "counting.count, “red”, answer 3 or more, dark image". Different sets of items have different names but
     for concepts and skills that are written alike."""
     parts = []
     for item in _in_order(items):
@@ -50,6 +49,10 @@ def title(items: Iterable[str]) -> str:
                 parts.append(f"{_condition(value)} image")
             case "concept":
                 parts.append(f"“{value}”")
+            case "family":
+                parts.append(f"any {value}")
+            case "referent":
+                parts.append(f"{value.partition('.')[2]} referent")
             case _:
                 parts.append(value)
     return ", ".join(parts)
@@ -63,8 +66,12 @@ def describe(items: Iterable[str], failure: Rate, elsewhere: Rate) -> str:
     clauses = []
     if by_kind["skill"]:
         clauses.append(f"that need {_and(by_kind['skill'])}")
+    clauses += [f"that need any skill of {family}" for family in by_kind["family"]]
     if by_kind["concept"]:
         clauses.append(f"that speak of {_and([f'“{concept}”' for concept in by_kind['concept']])}")
+    if by_kind["referent"]:
+        attributes = [value.partition(".")[::2] for value in by_kind["referent"]]
+        clauses.append(f"that ask about what has {_and([f'the {name} {value}' for name, value in attributes])}")
     if by_kind["answer"]:
         clauses.append(f"whose right answer is {_and([_answer(value) for value in by_kind['answer']])}")
     which = "questions"
@@ -86,7 +93,11 @@ def _in_order(items: Iterable[str]) -> list[str]:
 
 def _answer(value: str) -> str:
     name, _, detail = value.partition(".")
-    return _RANGES.get(detail, detail) if detail else _CLASSES.get(name, name)
+    if not detail:
+        return _CLASSES.get(name, name)
+    if name == "number":
+        return "no whole number" if detail == "other" else detail.replace("_up", " or more")
+    return detail
 
 
 def _condition(value: str) -> str:

@@ -102,7 +102,7 @@ def _ask(
     how = Confirming(
         source=phase.probes,
         images=fresh,
-        items_of=phase.items_of(conditions),
+        items_of=phase.items_of(conditions, wiring),
         verifier=wiring.foreseeing_verifier,
         paraphraser=wiring.paraphraser,
         per_mode=per_mode,

@@ -5,6 +5,7 @@ What `gadfly analyze`, `confirm`, `transfer` and `modes` share.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gadfly.analysis.conditions import Measures
     from gadfly.analysis.findings import Findings
     from gadfly.analysis.modes import ModeSearch
+    from gadfly.protocols import Grounder
     from gadfly.records import Image, Probe
     from gadfly.store.sqlite import SqliteStore
     from gadfly.wiring import Wiring
@@ -61,11 +63,24 @@ class Phase:
         to be asked about, which are in the folder of `wiring`."""
         return _conditions(self.run / FINDINGS / _PICTURES, self, list(fresh), wiring or self.wiring)
 
-    def items_of(self, conditions: Conditions) -> Callable[[Sequence[Probe]], list[frozenset[str]]]:
-        """Gives the items of probes."""
+    def items_of(
+        self, conditions: Conditions, fresh: Wiring | None = None
+    ) -> Callable[[Sequence[Probe]], list[frozenset[str]]]:
+        """Gives the items of probes, of those too that are about the images in the folder of `fresh`."""
         from gadfly.analysis.items import items_by_probe
 
-        return lambda probes: items_by_probe(probes, self.wiring.annotator, conditions)
+        def items(probes: Sequence[Probe]) -> list[frozenset[str]]:
+            own = items_by_probe(probes, self.wiring.annotator, conditions, self.grounder)
+            if fresh is None or (other := _grounder(fresh)) is None:
+                return own
+            return [a | b for a, b in zip(own, items_by_probe(probes, None, None, other), strict=True)]
+
+        return items
+
+    @functools.cached_property
+    def grounder(self) -> Grounder | None:
+        """What says which things questions ask about; nothing does where the scenes of the images are not there."""
+        return _grounder(self.wiring)
 
     def analyse(self, conditions: Conditions) -> Findings:
         from gadfly.analysis.findings import analyse
@@ -76,6 +91,7 @@ class Phase:
             made_for=self.made_for,
             annotator=self.wiring.annotator,
             conditions=conditions,
+            grounder=self.grounder,
         )
 
     def write(self, found: Findings) -> list[Path]:
@@ -152,6 +168,14 @@ def folder_name(phase: str) -> str:
     """A phase's name as that of a folder, wherever it came from: no separators, no dots alone."""
     safe = quote(phase, safe=" ")
     return safe.replace(".", "%2E") if not safe.strip(". ") else safe
+
+
+def _grounder(wiring: Wiring) -> Grounder | None:
+    try:
+        return wiring.grounder
+    except TestbedError as fault:
+        remark(f"no referents: {fault}; --images says where the images are now")
+        return None
 
 
 def _read(store: SqliteStore, phase: str, on_progress: Any) -> list[Probe]:

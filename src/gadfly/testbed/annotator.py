@@ -9,16 +9,18 @@ import re
 from collections.abc import Sequence
 
 from gadfly.testbed.english import PLURALS, Ungrammatical, parse
-from gadfly.testbed.programs import MAX_DEPTH
+from gadfly.testbed.programs import MAX_DEPTH, OPERATIONS
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 
-_CONCEPTS = {word: word for word in (*SHAPES, *COLOURS, *SIZES)} | {PLURALS[shape]: shape for shape in SHAPES}
+_OWN_WORDS = tuple(word for _, _, words in OPERATIONS.values() for word in words)  # "fewer", "even", …
+_CONCEPTS = {word: word for word in (*SHAPES, *COLOURS, *SIZES, *_OWN_WORDS)}
+_CONCEPTS |= {PLURALS[shape]: shape for shape in SHAPES}
 
 
 class TestbedAnnotator:
     """Skills are those that the text asks for, `Program.combination`; in a scene some of its steps may be padding,
-    which the oracle leaves out. Concepts are the shapes, colours and sizes that are named, in the singular; "thing" is
-    none."""
+    which the oracle leaves out. Concepts are the shapes, colours and sizes that are named, in the singular ("thing" is
+    none), and the words that operations have of their own: "even", "fewer"."""
 
     __test__ = False  # the name begins with "Test"; pytest must not collect it
 
