@@ -321,8 +321,8 @@ def _distinct(
         kept.append(int(candidates[chosen]))
         left[chosen] = False
         members = rows_of[chosen]
-        raised = members[expected_N[members] < wrong_N[rest].mean()]
-        expected_N[raised] = wrong_N[rest].mean()
+        raised = members[expected_N[members] < wrong_N[members].mean()]
+        expected_N[raised] = np.maximum(expected_N[raised], wrong_N[raised].mean())
         covered_N[members] = True
         expected_N[~covered_N] = wrong_N[~covered_N].mean() if not covered_N.all() else 0.0
     return kept
