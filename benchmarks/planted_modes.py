@@ -28,7 +28,7 @@ from gadfly.analysis.conditions import Measures, conditions, measure_all
 from gadfly.analysis.findings import analyse
 from gadfly.analysis.items import items_by_probe
 from gadfly.analysis.modes import Mode, covers
-from gadfly.bench.discovery import Discovery, Standing, discovery, recall_holds
+from gadfly.bench.discovery import Discovery, Standing, discovery
 from gadfly.bench.keys import AnswerKey, key_of, read_key
 from gadfly.bench.organisms import probes_in_spots
 from gadfly.config import Config, from_dict, override
@@ -249,7 +249,8 @@ def line(r: Mapping[str, Any]) -> str:
     recalled = sum(spot["recalled"] is True for spot in r["spots"].values())
     return (
         f"{r['target']} seed {r['seed']}  n {r['n']:6d}  noise {r['noise']:<4g}  recalled {recalled} of "
-        f"{recalled + len(missed)}  modes {len(standings):2d}: {counts or 'none'}  missed: {', '.join(missed) or 'none'}"
+        f"{recalled + len(missed)}  modes {len(standings):2d}: {counts or 'none'}  "
+        f"missed: {', '.join(missed) or 'none'}"
     )
 
 
@@ -259,8 +260,10 @@ def print_totals(results: Sequence[Mapping[str, Any]]) -> None:
     for noise, n in sorted({(r["noise"], r["n"]) for r in results}):
         some = [r for r in results if (r["noise"], r["n"]) == (noise, n)]
         spots = [spot["recalled"] for r in some for spot in r["spots"].values() if spot["recalled"] is not None]
-        for title, kept in (("reported", [m for r in some for m in r["modes"]]),
-                            ("held up", [m for r in some for m in r["modes"] if m["held_up"]])):
+        for title, kept in (
+            ("reported", [m for r in some for m in r["modes"]]),
+            ("held up", [m for r in some for m in r["modes"] if m["held_up"]]),
+        ):
             standings = [m["standing"] for m in kept]
             n_false = standings.count(Standing.FALSE)
             said = f"noise {noise:<4g}  n {n:6d}  {title:8s}  recall {sum(spots)} of {len(spots)}"

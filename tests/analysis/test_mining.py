@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
-from gadfly.analysis.mining import Flags, MiningSettings, Whole, mine, tail, try_all
+from gadfly.analysis.clustered import tail
+from gadfly.analysis.mining import Flags, MiningSettings, Whole, mine, try_all
 
 SMALL = MiningSettings(min_probes=4, min_images=3, min_wrong_images=2)
 
@@ -37,7 +40,7 @@ def test_every_supported_itemset_is_tested_with_its_counts(seed: int, n_items: i
             images = len(set(image[rows]))
             if rows.sum() >= 4 and images >= 3:
                 expected[columns] = rows.sum(), wrong[rows].sum(), images, len(set(image[rows & wrong]))
-    tested = try_all(holds, wrong, image, items, SMALL)
+    tested = try_all(holds, wrong, image, items, replace(SMALL, false_discovery_rate=math.inf))
     found = {
         tuple(int(k) for k in columns if k >= 0): (n, w, i, wi)
         for columns, n, w, i, wi in zip(
@@ -45,6 +48,14 @@ def test_every_supported_itemset_is_tested_with_its_counts(seed: int, n_items: i
         )
     }
     assert found == expected and len(tested.n_M) == len(expected)
+
+
+def test_what_is_too_small_to_be_told_from_chance_is_no_test() -> None:
+    # Half of 40 are WRONG. Two items: 0.5^5 · 2 = 0.0625 and 0.5^6 · 2 = 0.03125, where 0.05 is wanted.
+    wrong, image = np.arange(40) % 2 == 0, np.arange(40)
+    for n, tested in ((5, [20]), (6, [6, 20])):
+        holds = np.stack([np.arange(40) < n, np.arange(40) >= 20], axis=1)
+        assert sorted(try_all(holds, wrong, image, ("skill:k.a", "skill:k.b"), SMALL).n_M) == tested
 
 
 def test_special_cases_are_not_joined() -> None:
@@ -99,6 +110,28 @@ def test_a_worse_part_of_a_mode_and_what_is_left_of_a_mixture_are_kept() -> None
         holds, rng.random(6000) < rate, np.arange(6000) // 3, tuple(f"skill:k.{c}" for c in "abcde"), MiningSettings()
     )
     assert {find.columns for find in finds} == {(0,), (0, 1)}
+
+
+def test_a_mixture_of_two_modes_with_harmless_probes_gives_way_to_them() -> None:
+    # Of 6,000 probes a third needs family f; of its five skills two are blind spots, the others fail like all else. The
+    # family (rate 0.42) has more failures beyond the usual than either spot has, and is named as a third item.
+    rng = np.random.default_rng(3)
+    skill = rng.integers(15, size=6000)
+    holds = np.stack([*(skill == k for k in range(5)), skill < 5], axis=1)
+    rate = np.select([skill == 0, skill == 1], [0.9, 0.8], 0.15)
+    items = (*(f"skill:f.{k}" for k in range(5)), "family:f")
+    finds, _ = mine(holds, rng.random(6000) < rate, np.arange(6000) // 3, items, MiningSettings())
+    assert [find.columns for find in finds] == [(0,), (1,)]
+
+
+def test_a_family_that_fails_as_a_whole_is_one_mode() -> None:
+    rng = np.random.default_rng(4)
+    skill = rng.integers(15, size=6000)
+    holds = np.stack([*(skill == k for k in range(5)), skill < 5], axis=1)
+    items = (*(f"skill:f.{k}" for k in range(5)), "family:f")
+    wrong = rng.random(6000) < np.where(skill < 5, 0.6, 0.15)
+    finds, _ = mine(holds, wrong, np.arange(6000) // 3, items, MiningSettings())
+    assert [find.columns for find in finds] == [(5,)]
 
 
 def test_of_equal_itemsets_the_simplest_speaks() -> None:

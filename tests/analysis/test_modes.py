@@ -105,8 +105,8 @@ def test_the_simplest_failure_is_told_first_and_each_image_once_before_any_again
         (make_probes("RWW", "a", skills=("k.s",)), "too few probes"),
         (make_probes("RW" * 50, "a", expected=None), "nothing is known of the questions"),
         (
-            [make_probe((RIGHT, WRONG)[i % 2], f"i{i}", i, skills=(f"k.s{i}",), expected=None) for i in range(90)],
-            "nothing is shared by 20 probes about 10 images",
+            [make_probe((RIGHT, WRONG)[i % 2], f"i{i}", i, skills=(f"k{i}.s",), expected=None) for i in range(90)],
+            "nothing is shared by 10 probes about 10 images",
         ),
     ],
 )
@@ -135,8 +135,9 @@ def test_a_mode_can_be_confirmed_later() -> None:
 
 
 def test_words() -> None:
-    items = ("image:brightness.low", "answer:number.3_4", "concept:red", "skill:counting.count", "skill:space.above")
-    assert title(items) == "counting.count, space.above, “red”, answer 3 or 4, dark image"
+    items = ("image:brightness.low", "answer:number.3_up", "concept:red", "skill:counting.count", "skill:space.above")
+    assert title(items) == "counting.count, space.above, “red”, answer 3 or more, dark image"
+    assert title(("referent:size.small", "family:recognition")) == "any recognition, small referent"
     mode = search(hearts()).modes[0]
     failure, elsewhere = mode.failure, mode.elsewhere
     assert failure.low is not None and failure.high is not None and elsewhere.value is not None

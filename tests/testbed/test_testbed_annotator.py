@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from gadfly.testbed.annotator import TestbedAnnotator
 from gadfly.testbed.english import parse, realise
 from gadfly.testbed.programs import MAX_DEPTH, Program
-from gadfly.testbed.scenes import COLOURS, SIZES
 from testbed_worlds import random_program
 
 ANNOTATOR = TestbedAnnotator()
 
 
 def named(program: Program) -> tuple[str, ...]:
-    words: set[str | None] = {program.word} if program.word in (*COLOURS, *SIZES) else set()
+    words: set[str | None] = {program.word}
     for description in program.walk():
         words |= {description.noun, description.colour, description.size, description.but_not}
     return tuple(sorted(word for word in words if word is not None and word != "thing"))
@@ -41,4 +40,5 @@ def test_by_hand_in_order() -> None:
     ]
     assert ANNOTATOR.concepts(questions) == [("cross", "red"), (), ("arrow", "blue", "small")]
     assert ANNOTATOR.skills(questions) == [("counting.count",), None, None]  # commas are not in the language
+    assert ANNOTATOR.concepts(["are there fewer stars than rings?"]) == [("fewer", "ring", "star")]
     assert ANNOTATOR.skills([]) == [] and ANNOTATOR.concepts([]) == []

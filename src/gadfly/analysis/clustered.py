@@ -12,7 +12,7 @@ from math import log
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import betainc, stdtrit, xlogy
 
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import LEVEL, Estimate, Floats, combine, normal_quantile
@@ -113,6 +113,28 @@ def rate_by_image(wrong_N: NDArray[np.bool_], image_N: NDArray[np.int64], member
     """The share of `wrong` among the members of N probes, with its interval over images."""
     rows = np.flatnonzero(members_N)
     return clustered_rates(sums_of_groups(np.zeros(len(rows), np.int64), image_N[rows], wrong_N[rows], 1))[0]
+
+
+def tail(
+    n_M: Floats, wrong_M: Floats, effect_M: Floats, rate_M: Floats, share_M: Floats | float
+) -> tuple[Floats, Floats]:
+    """(p, z): how likely so many WRONG or more are at the rate `rate_M`, and the signed root of the deviance.
+
+    The binomial tail at the effective number of trials, n / effect (Korn & Graubard, Survey Methodology 24, 1998, put
+    it into the exact interval so), by the incomplete beta function, which needs no whole numbers. `share_M` is the
+    share that the itemset has in the probes that `rate_M` was taken from: drawing without replacement shrinks the
+    variance by 1 - share, as the hypergeometric distribution has it."""
+    effective_M = n_M / (effect_M * np.maximum(1 - share_M, 1e-9))
+    successes_M = wrong_M / n_M * effective_M
+    failures_M = effective_M - successes_M
+    p_M = np.where(successes_M > 0, betainc(np.maximum(successes_M, 1e-12), failures_M + 1, rate_M), 1.0)
+    expected_M = rate_M * effective_M
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviance_M = 2 * (
+            xlogy(successes_M, successes_M / expected_M) + xlogy(failures_M, failures_M / (effective_M - expected_M))
+        )
+    z_M = np.sign(successes_M - expected_M) * np.sqrt(np.maximum(np.nan_to_num(deviance_M, posinf=0.0), 0.0))
+    return p_M, z_M
 
 
 def lift(inside: Rate, outside: Rate) -> Estimate:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, xlogy
 from scipy.stats import false_discovery_control
 
-from gadfly.analysis.clustered import Sums, design_effects
+from gadfly.analysis.clustered import Sums, design_effects, tail
 from gadfly.analysis.items import KINDS, is_special_case, kind_of
+from gadfly.analysis.mixtures import REDUNDANT, Groups
 from gadfly.analysis.statistics import Floats
 
 Whole = NDArray[np.int64]
@@ -78,12 +78,6 @@ class Find:
 CANDIDATES = 2000
 """So many of the strongest significant itemsets are compared with each other. Nearly all are overlaps of a few."""
 
-REDUNDANT = 0.01
-"""A larger itemset must beat the rest of each smaller one that holds it at this level, or else it adds nothing."""
-
-SAME = 0.9
-"""Itemsets whose probes are the same to this Jaccard similarity are one; the simplest speaks for them."""
-
 
 def mine(
     holds_N_K: Flags, wrong_N: Flags, image_N: Whole, items: tuple[str, ...], settings: MiningSettings
@@ -130,9 +124,10 @@ def _least_testable(n_M: Floats, rate: float, settings: MiningSettings) -> float
     overall rate and on no itemset's own."""
     if not 0 < rate < 1:
         return settings.min_probes
-    falling = np.sort(n_M)[::-1]
-    passes = falling * np.log(rate) + np.log(np.arange(1, len(falling) + 1)) <= np.log(settings.false_discovery_rate)
-    return max(float(settings.min_probes), float(falling[passes].min(initial=np.inf)))
+    sizes, times = np.unique(n_M, return_counts=True)
+    so_large = np.cumsum(times[::-1])[::-1]
+    passes = sizes * np.log(rate) + np.log(so_large) <= np.log(settings.false_discovery_rate)
+    return max(float(settings.min_probes), float(sizes[passes].min(initial=np.inf)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -205,28 +200,6 @@ def _tested(itemset_M_3: Whole, sums_M_7: Floats, wrong_N: Flags, image_N: Whole
     return Tested(itemset_M_3, n_M, wrong_M, images_M, wrong_images_M, effect_M, p_M, q_M, z_M)
 
 
-def tail(
-    n_M: Floats, wrong_M: Floats, effect_M: Floats, rate_M: Floats, share_M: Floats | float
-) -> tuple[Floats, Floats]:
-    """(p, z): how likely so many WRONG or more are at the rate `rate_M`, and the signed root of the deviance.
-
-    The binomial tail at the effective number of trials, n / effect (Korn & Graubard, Survey Methodology 24, 1998, put
-    it into the exact interval so), by the incomplete beta function, which needs no whole numbers. `share_M` is the
-    share that the itemset has in the probes that `rate_M` was taken from: drawing without replacement shrinks the
-    variance by 1 - share, as the hypergeometric distribution has it."""
-    effective_M = n_M / (effect_M * np.maximum(1 - share_M, 1e-9))
-    successes_M = wrong_M / n_M * effective_M
-    failures_M = effective_M - successes_M
-    p_M = np.where(successes_M > 0, betainc(np.maximum(successes_M, 1e-12), failures_M + 1, rate_M), 1.0)
-    expected_M = rate_M * effective_M
-    with np.errstate(divide="ignore", invalid="ignore"):
-        deviance_M = 2 * (
-            xlogy(successes_M, successes_M / expected_M) + xlogy(failures_M, failures_M / (effective_M - expected_M))
-        )
-    z_M = np.sign(successes_M - expected_M) * np.sqrt(np.maximum(np.nan_to_num(deviance_M, posinf=0.0), 0.0))
-    return p_M, z_M
-
-
 def _likeness(wrong_N: Flags, image_N: Whole) -> float:
     """The correlation of verdicts on one image, 0 to 1: the analysis-of-variance estimator for clusters of different
     sizes (Ridout, Demétrio & Firth, Biometrics 55, 1999)."""
@@ -283,9 +256,8 @@ def _distinct(
     covering of Lavrač et al., JMLR 5, 2004, with expected rates for weights). So neither a part of a mode nor a mixture
     of a mode with harmless probes is taken for another one; a worse part of a mode, or what is left of a mixture, is.
 
-    The strongest may be a mixture itself, of several modes with harmless probes: it has more failures than each of
-    them. So its reliably worse parts are set aside first. If what is left of it fails no more than expected, the worst
-    of them is taken in its place; else it is taken, and its probes are expected to fail as often as what is left.
+    The strongest may be a mixture itself, of several modes with harmless probes, since it has more failures than each
+    of them. Then the worst of its parts is taken in its place (`mixtures.py`).
 
     False discoveries are controlled anew at each step, over all itemsets tested. The first control rejects thousands of
     itemsets because they overlap with a mode; their number would raise its bound, and what is false among the few that
@@ -293,9 +265,8 @@ def _distinct(
     more."""
     if not len(candidates):
         return []
-    rows_of: list[Whole] = [np.flatnonzero(holds_N_K[:, _columns(tested, m)].all(axis=1)) for m in candidates]
-    groups = _Groups.of(rows_of, tested.effect_M[candidates], len(wrong_N))
-    rows, starts = groups.rows_E, groups.starts_M
+    rows_of = [np.flatnonzero(holds_N_K[:, _columns(tested, m)].all(axis=1)) for m in candidates]
+    groups = Groups(rows_of, tested.effect_M[candidates], len(wrong_N), settings.min_probes, settings.min_excess)
     n, wrong, effect = tested.n_M[candidates], tested.wrong_M[candidates], tested.effect_M[candidates]
     expected_N = np.full(len(wrong_N), wrong_N.mean())
     covered_N = np.zeros(len(wrong_N), dtype=np.bool_)
@@ -303,7 +274,7 @@ def _distinct(
     kept: list[int] = []
     simplicity = [_complexity([items[k] for k in _columns(tested, m)]) for m in candidates]
     while len(kept) < settings.max_finds:
-        expected = np.add.reduceat(expected_N[rows], starts)
+        expected = groups.sums(expected_N)
         share = n / len(wrong_N) if not kept else 0.0
         p, z = tail(n, wrong, effect, np.clip(expected / n, 1e-9, 1 - 1e-9), share)
         excess = (wrong - expected) / n
@@ -311,83 +282,19 @@ def _distinct(
         eligible &= p <= _threshold(p[eligible], len(kept), len(tested.n_M), settings.false_discovery_rate)
         if not eligible.any():
             break
-        best: int | None = int(np.argmax(np.where(eligible, z, -np.inf)))
-        while best is not None:
-            chosen = best
-            best, rest = _worst_part(chosen, groups, eligible, wrong_N, expected_N, settings)
-        shared = groups.shared(rows_of[chosen])
-        same = np.flatnonzero(eligible & (shared >= SAME * (n + n[chosen] - shared)))
-        chosen = min((int(i) for i in same), key=lambda i: (simplicity[i], i))
-        kept.append(int(candidates[chosen]))
-        left[chosen] = False
-        members = rows_of[chosen]
+        best = int(np.argmax(np.where(eligible, z, -np.inf)))
+        while (part := groups.in_place_of(best, eligible, wrong_N, expected_N)) is not None:
+            best = part
+        same = np.flatnonzero(eligible & groups.same(best))
+        best = min((int(i) for i in same), key=lambda i: (simplicity[i], i))
+        kept.append(int(candidates[best]))
+        left[best] = False
+        members = rows_of[best]
         raised = members[expected_N[members] < wrong_N[members].mean()]
         expected_N[raised] = np.maximum(expected_N[raised], wrong_N[raised].mean())
         covered_N[members] = True
         expected_N[~covered_N] = wrong_N[~covered_N].mean() if not covered_N.all() else 0.0
     return kept
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Groups:
-    """The candidates' probes: one entry E for each membership, those of a candidate in a row from its start on."""
-
-    rows_E: Whole
-    starts_M: Whole
-    rows_of: list[Whole]
-    effect_M: Floats
-    n_probes: int
-
-    @classmethod
-    def of(cls, rows_of: list[Whole], effect_M: Floats, n_probes: int) -> _Groups:
-        starts = np.cumsum([0, *(len(some) for some in rows_of)])[:-1]
-        return cls(np.concatenate(rows_of), starts, rows_of, effect_M, n_probes)
-
-    def shared(self, rows: Whole) -> Whole:
-        """How many of these probes each candidate has, shape M."""
-        there_N = np.zeros(self.n_probes, dtype=np.int64)
-        there_N[rows] = 1
-        return np.add.reduceat(there_N[self.rows_E], self.starts_M)
-
-
-def _worst_part(
-    whole: int, groups: _Groups, eligible_M: Flags, wrong_N: Flags, expected_N: Floats, settings: MiningSettings
-) -> tuple[int | None, Whole]:
-    """(the eligible part that is to be taken in place of the candidate `whole`, or None where that is to be taken
-    itself; the probes of `whole` without its worse parts).
-
-    A part is worse where it beats the rest at the level REDUNDANT, over all parts there are (Bonferroni)."""
-    rest, first = groups.rows_of[whole], None
-    n_M = np.array([len(rows) for rows in groups.rows_of])
-    part_M = eligible_M & (groups.shared(rest) >= SAME * n_M) & (n_M < SAME * len(rest))
-    parts = np.flatnonzero(part_M)
-    while len(parts):
-        n = groups.shared(rest)[parts].astype(np.float64)
-        wrong = groups.shared(rest[wrong_N[rest]])[parts].astype(np.float64)
-        other = len(rest) - n
-        fit = (n >= settings.min_probes) & (other > 0)
-        if not fit.any():
-            break
-        parts, n, wrong, other = parts[fit], n[fit], wrong[fit], other[fit]
-        rate = np.clip((wrong_N[rest].sum() - wrong) / other, 1e-9, 1 - 1e-9)
-        p, z = tail(n, wrong, groups.effect_M[parts], rate, 0.0)
-        worst = int(np.argmax(np.where(p <= REDUNDANT / len(parts), z, -np.inf)))
-        if p[worst] > REDUNDANT / len(parts):
-            break
-        first = int(parts[worst]) if first is None else first
-        without = np.setdiff1d(rest, groups.rows_of[parts[worst]], assume_unique=True)
-        excess = float(wrong_N[without].mean() - expected_N[without].mean())
-        p_left, _ = tail(
-            np.array([float(len(without))]),
-            np.array([float(wrong_N[without].sum())]),
-            groups.effect_M[[whole]],
-            np.clip(expected_N[without].mean(keepdims=True), 1e-9, 1 - 1e-9),
-            0.0,
-        )
-        if excess < settings.min_excess or p_left[0] > REDUNDANT:
-            return first, without
-        rest = without
-    return None, rest
 
 
 def _threshold(p: Floats, n_kept: int, n_tested: int, false_discovery_rate: float) -> float:

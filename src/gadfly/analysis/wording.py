@@ -37,8 +37,8 @@ _CONDITIONS = {
 
 
 def title(items: Iterable[str]) -> str:
-    """A short name: "counting.count, “red”, answer 3 or more, dark image". Different sets of items have different names but
-    for concepts and skills that are written alike."""
+    """A short name: "counting.count, “red”, answer 3 or more, dark image". Different sets of items have different
+    names but for concepts and skills that are written alike."""
     parts = []
     for item in _in_order(items):
         kind, _, value = item.partition(":")
