@@ -16,7 +16,8 @@ from made_probes import RIGHT, WRONG, make_probe
 FAMILIES = {"counting": 3, "space": 7, "reading": 4, "logic": 7, "orientation": 3, "recognition": 4}
 SKILLS = tuple(f"{family}.{family[0]}{i}" for family, n in FAMILIES.items() for i in range(n))
 CONCEPTS = tuple(f"c{i:02}" for i in range(21))
-ANSWERS = ("yes_no.yes", "yes_no.no", "number.0", "number.1", "number.2", "number.3_4", "number.5_9", "colour.red")
+ANSWERS = ("yes_no.yes", "yes_no.no", "number.0", "number.1", "number.2", "number.3_up", "number.5_up", "colour.red")
+AT_LEAST = (1, 2, 3, 5)
 CONDITIONS = tuple(
     f"{m}.{third}" for m in ("brightness", "sharpness", "clutter") for third in ("low", "middle", "high")
 )
@@ -29,7 +30,7 @@ PLANTED: Blind = {
     frozenset({"skill:counting.c1"}): 0.6,
     frozenset({"skill:space.s0", "concept:c02"}): 0.75,
     frozenset({"concept:c05", "image:brightness.low"}): 0.6,
-    frozenset({"skill:logic.l1", "answer:number.3_4"}): 0.7,
+    frozenset({"skill:logic.l1", "answer:number.5_up"}): 0.7,
     frozenset({"skill:reading.r0", "skill:space.s2"}): 0.8,
 }
 BASE = 0.2  # the failure rate elsewhere
@@ -41,8 +42,9 @@ def world(n: int, n_images: int, seed: int) -> ItemTable:
     items = tuple(
         sorted(
             [f"skill:{s}" for s in SKILLS]
+            + [f"family:{f}" for f in FAMILIES]
             + [f"concept:{c}" for c in CONCEPTS]
-            + [f"answer:{a}" for a in ANSWERS]
+            + sorted({f"answer:{a}" for a in ANSWERS} | {f"answer:number.{n}_up" for n in AT_LEAST})
             + sorted({f"answer:{a.split('.')[0]}" for a in ANSWERS})
             + [f"image:{c}" for c in CONDITIONS]
         )
@@ -58,9 +60,15 @@ def world(n: int, n_images: int, seed: int) -> ItemTable:
             drawn = rng.choice([column[f"{kind}:{w}"] for w in words], size=n, p=weights / weights.sum())
             some = how_many > nth
             holds[rows[some], drawn[some]] = True
+    for family in FAMILIES:
+        own = [k for k, item in enumerate(items) if item.startswith(f"skill:{family}.")]
+        holds[:, column[f"family:{family}"]] = holds[:, own].any(axis=1)
     answers = rng.integers(len(ANSWERS), size=n)
     holds[rows, np.array([column[f"answer:{a}"] for a in ANSWERS])[answers]] = True
     holds[rows, np.array([column[f"answer:{a.split('.')[0]}"] for a in ANSWERS])[answers]] = True
+    numbers = [int(a.removeprefix("number.").removesuffix("_up")) if a.startswith("number") else 0 for a in ANSWERS]
+    for n_least in AT_LEAST:
+        holds[:, column[f"answer:number.{n_least}_up"]] = np.array(numbers)[answers] >= n_least
     for measure in range(3):
         third_I = rng.integers(3, size=n_images)
         names = [column[f"image:{CONDITIONS[3 * measure + t]}"] for t in range(3)]
@@ -96,6 +104,20 @@ def judged(
         rate_N = 1 / (1 + np.exp(-logits_N))
     wrong_N: NDArray[np.bool_] = rng.random(len(rate_N)) < rate_N
     return replace(table, wrong_N=wrong_N, holds_N_K=_mislabel(table, mislabelled, rng))
+
+
+def true_rates(table: ItemTable, blind: Blind, base: float, likeness: float) -> NDArray[np.float64]:
+    """The rate at which each probe is WRONG in the target of `judged`, over all difficulties that its image can have:
+    the mean of a logistic function over a normal, by Gauss and Hermite's rule."""
+    points, weights = np.polynomial.hermite_e.hermegauss(40)
+
+    def over_images(rate: float) -> float:
+        return float(weights @ (1 / (1 + np.exp(-(np.log(rate / (1 - rate)) + likeness * points)))) / weights.sum())
+
+    rate_N = np.full(len(table.probes), over_images(base))
+    for items, rate in blind.items():
+        rate_N[table.members(items)] = over_images(rate)
+    return rate_N
 
 
 def _mislabel(table: ItemTable, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:

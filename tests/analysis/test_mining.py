@@ -112,16 +112,16 @@ def test_a_worse_part_of_a_mode_and_what_is_left_of_a_mixture_are_kept() -> None
     assert {find.columns for find in finds} == {(0,), (0, 1)}
 
 
-def test_a_mixture_of_two_modes_with_harmless_probes_gives_way_to_them() -> None:
-    # Of 6,000 probes a third needs family f; of its five skills two are blind spots, the others fail like all else. The
-    # family (rate 0.42) has more failures beyond the usual than either spot has, and is named as a third item.
+def test_a_mixture_of_modes_with_harmless_probes_gives_way_to_them() -> None:
+    # Of 6,000 probes a third needs family f; of its five skills three are blind spots, the others fail like all else.
+    # Against the overall 0.24 the family's 0.42 of 2,000 has a deviance of about 300, a spot's 0.6 of 400 one of 240.
     rng = np.random.default_rng(3)
     skill = rng.integers(15, size=6000)
     holds = np.stack([*(skill == k for k in range(5)), skill < 5], axis=1)
-    rate = np.select([skill == 0, skill == 1], [0.9, 0.8], 0.15)
+    rate = np.where(skill < 3, 0.6, 0.15)
     items = (*(f"skill:f.{k}" for k in range(5)), "family:f")
     finds, _ = mine(holds, rng.random(6000) < rate, np.arange(6000) // 3, items, MiningSettings())
-    assert [find.columns for find in finds] == [(0,), (1,)]
+    assert {find.columns for find in finds} == {(0,), (1,), (2,)}
 
 
 def test_a_family_that_fails_as_a_whole_is_one_mode() -> None:
