@@ -22,10 +22,9 @@ import numpy as np
 
 module_path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from mode_worlds import BASE, Blind, judged, true_rates, world  # noqa: E402  (the tests' worlds)
-
-from gadfly.analysis.modes import find_modes, is_searched  # noqa: E402
-from gadfly.analysis.statistics import wilson_interval  # noqa: E402
+from gadfly.analysis.modes import find_modes, is_searched
+from gadfly.analysis.statistics import wilson_interval
+from mode_worlds import BASE, Blind, judged, true_rates, world
 
 BLIND: Blind = {
     frozenset({"skill:counting.c1"}): 0.6,

@@ -44,7 +44,13 @@ def test_a_real_sweep_twice_gives_the_same_bytes(cli: Cli, swept: Path, album: P
     first = cli("analyze", swept, "--json")
     assert first.status == 0, first.err
     files = contents(swept / "findings")
-    assert set(files) == {"pictures.json", "sweep/coverage.json", "sweep/modes.json", "sweep/taxonomy.json"}
+    assert set(files) == {
+        "pictures.json",
+        "sweep/coverage.json",
+        "sweep/coverage.png",
+        "sweep/modes.json",
+        "sweep/taxonomy.json",
+    }
     assert cli("analyze", swept, "--json").out == first.out
     assert contents(swept / "findings") == files
     measured = json.loads(files["pictures.json"])["images"]
@@ -81,7 +87,12 @@ def test_a_training_has_a_course_and_no_coverage(cli: Cli, tmp_path: Path) -> No
     said = cli("analyze", f"{run}:train")
     assert said.status == 0, said.err
     assert "thirds of the training" in said.out and "No coverage" in said.out
-    assert set(contents(run / "findings")) == {"train/curriculum.json", "train/modes.json", "train/taxonomy.json"}
+    assert set(contents(run / "findings")) == {
+        "train/curriculum.json",
+        "train/curriculum.png",
+        "train/modes.json",
+        "train/taxonomy.json",
+    }
     # A judgement anew of a training is of a training still.
     with SqliteStore.open(run) as store:
         probes = list(store.probes("train"))

@@ -14,7 +14,7 @@ def analyze(run: RunPhase, images: Images = None, as_json: AsJson = False) -> No
     show has been seen. Written to RUN/findings/PHASE and printed."""
     phase = read_phase(run, images)
     found = phase.analyse(phase.conditions())
-    files = phase.write(found)
+    files = phase.write(found) + phase.draw(found)
     if as_json:
         where = {"run": str(phase.run), "phase": phase.name, "files": [str(path) for path in files]}
         print_json({**where, **as_plain(found)})

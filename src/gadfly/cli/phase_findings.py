@@ -105,6 +105,16 @@ class Phase:
         }
         return [path for name in _PARTS if (path := self.write_part(name, parts[name])) is not None]
 
+    def draw(self, found: Findings) -> list[Path]:
+        """The pictures of what there is. The same findings give the same bytes."""
+        from gadfly.report.courses import draw_coverage, draw_curriculum
+
+        curriculum, coverage = self.folder / "curriculum.png", self.folder / "coverage.png"
+        for path in (curriculum, coverage):
+            path.unlink(missing_ok=True)  # of an earlier analysis
+        drawn = [] if found.curriculum is None else [draw_curriculum(found.curriculum, curriculum)]
+        return drawn if found.coverage is None else [*drawn, draw_coverage(found.coverage, coverage)]
+
     def write_part(self, name: str, data: Any) -> Path | None:
         """One file of the findings, whole or not at all; None where there is nothing, and what was there is gone."""
         path = self.folder / f"{name}.json"

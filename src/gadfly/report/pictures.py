@@ -9,42 +9,52 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL.Image import Image as Picture
 from PIL.Image import Resampling
 
-from gadfly.analysis.rates import Rate
 from gadfly.analysis.skills import SkillRow, SkillTable
 from gadfly.analysis.training import Mean, Window
 from gadfly.records import Image, Probe
 from gadfly.report.lettering import FONT, clean, wrap
+from gadfly.report.style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    MUTED,
+    RED,
+    SMALL_PT,
+    TERM_COLOURS,
+    TEXT_PT,
+    curve,
+    empty_picture,
+    end_labels,
+    heading,
+    new_figure,
+    nothing_in,
+    plain_axes,
+    save,
+    words_at,
+)
 
 OpenImage = Callable[[Image], Picture]
 
-_INK, _MUTED, _FAINT = "#1f2933", "#6b7785", "#e4e7eb"
-# Okabe & Ito's palette (2008), told apart by colour-blind readers. Red is kept for WRONG.
-_RED, _BLUE, _GREEN = "#d55e00", "#0072b2", "#009e73"
-_TERM_COLOURS = ("#8e5ea2", "#c58a00", "#009e73", "#3d9ad1", "#a3526d", "#6b7785", "#333333")  # neither red nor blue
-_TITLE_PT, _TEXT_PT, _SMALL_PT = 13.0, 9.5, 8.5
-_DPI = 150
 _SKILLS_TITLE = "What the target gets wrong, by skill"
-_CELL_IN, _GAP_IN, _HEAD_IN, _LINE_IN = 2.3, 0.22, 0.85, _SMALL_PT * 1.35 / 72  # the gallery's measures
+_CELL_IN, _GAP_IN, _HEAD_IN, _LINE_IN = 2.3, 0.22, 0.85, SMALL_PT * 1.35 / 72  # the gallery's measures
 
 
 def draw_training(windows: Sequence[Window], path: Path) -> Path:
     """FDR and valid rate over steps, intervals as bands; below, the mean of each reward term. Returns path."""
     if not windows:
-        return _empty("Training", "no training steps yet", path)
-    figure = _figure(8.0, 6.4)
+        return empty_picture("Training", "no training steps yet", path)
+    figure = new_figure(8.0, 6.4)
     figure.subplots_adjust(left=0.085, right=0.80, top=0.88, bottom=0.085, hspace=0.32)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    _title(figure, "Training", _training_subtitle(windows))
-    _axes(upper, "share of decided probes")
-    _axes(lower, "reward term, mean")
-    lower.set_xlabel("step", fontsize=_TEXT_PT, color=_MUTED, fontfamily=FONT)
+    heading(figure, "Training", _training_subtitle(windows))
+    plain_axes(upper, "share of decided probes")
+    plain_axes(lower, "reward term, mean")
+    lower.set_xlabel("step", fontsize=TEXT_PT, color=MUTED, fontfamily=FONT)
     lower.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     upper.set_ylim(0, 1.02)
     upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -52,20 +62,20 @@ def draw_training(windows: Sequence[Window], path: Path) -> Path:
     if len(windows) == 1:  # one point makes no curve: draw it over its whole width
         windows, middles = [windows[0]] * 2, [windows[0].first_step - 0.5, windows[0].last_step + 0.5]
     ends = [
-        _curve(upper, middles, [window.fdr for window in windows], _RED, "FDR"),
-        _curve(upper, middles, [window.valid for window in windows], _BLUE, "valid rate"),
+        curve(upper, middles, [window.fdr for window in windows], RED, "FDR"),
+        curve(upper, middles, [window.valid for window in windows], BLUE, "valid rate"),
     ]
-    _end_labels(upper, [end for end in ends if end is not None], percent=True)
+    end_labels(upper, [end for end in ends if end is not None], percent=True)
     names = sorted({name for window in windows for name, mean in window.terms.items() if mean.value is not None})
     absent = Mean(None, None, None, 0)
     ends = [
-        _curve(lower, middles, [window.terms.get(name, absent) for window in windows], _term_colour(i), name)
+        curve(lower, middles, [window.terms.get(name, absent) for window in windows], _term_colour(i), name)
         for i, name in enumerate(names)
     ]
-    _end_labels(lower, [end for end in ends if end is not None], percent=False)
+    end_labels(lower, [end for end in ends if end is not None], percent=False)
     if not names:
-        _nothing(lower, "no reward terms recorded")
-    return _save(figure, path)
+        nothing_in(lower, "no reward terms recorded")
+    return save(figure, path)
 
 
 def draw_skills(table: SkillTable, path: Path, max_rows: int = 30) -> Path:
@@ -76,41 +86,41 @@ def draw_skills(table: SkillTable, path: Path, max_rows: int = 30) -> Path:
     rows = sorted(rows, key=lambda row: (-row.failure.n, row.skill))[:max_rows]
     rows.sort(key=lambda row: (row.failure.value or 0.0, row.failure.n, row.skill))
     if not rows:
-        return _empty(_SKILLS_TITLE, "no valid probes with known skills yet", path)
+        return empty_picture(_SKILLS_TITLE, "no valid probes with known skills yet", path)
     height = 1.55 + 0.27 * max(len(rows), 3)
-    figure = _figure(8.0, height)
+    figure = new_figure(8.0, height)
     figure.subplots_adjust(left=0.29, right=0.845, top=1 - 0.85 / height, bottom=0.52 / height)
     axes = figure.subplots()
-    _axes(axes, "")
+    plain_axes(axes, "")
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=_FAINT, linewidth=0.8)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.spines["left"].set_visible(False)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel("failure rate: WRONG among valid probes", fontsize=_TEXT_PT, color=_MUTED, fontfamily=FONT)
-    _title(figure, _SKILLS_TITLE, _skills_subtitle(table, rows))
+    axes.set_xlabel("failure rate: WRONG among valid probes", fontsize=TEXT_PT, color=MUTED, fontfamily=FONT)
+    heading(figure, _SKILLS_TITLE, _skills_subtitle(table, rows))
     axes.set_yticks(range(len(rows)))
     axes.set_yticklabels([])
     overall = table.overall
     if overall.value is not None:
-        axes.axvline(overall.value, color=_MUTED, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
-        label = _text(axes, overall.value, 1.0, f"overall {overall.value:.0%}", size=_SMALL_PT, colour=_MUTED)
+        axes.axvline(overall.value, color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
+        label = words_at(axes, overall.value, 1.0, f"overall {overall.value:.0%}", size=SMALL_PT, colour=MUTED)
         label.set(transform=axes.get_xaxis_transform(), ha="center", va="bottom")
     sides = axes.get_yaxis_transform()
     for y, row in enumerate(rows):
         found = row.failure
         assert found.value is not None and found.low is not None and found.high is not None
-        colour = _RED if _stands_out(row, table) else _INK
+        colour = RED if _stands_out(row, table) else INK
         axes.plot([found.low, found.high], [y, y], color=colour, linewidth=2.2, alpha=0.35, solid_capstyle="round")
         axes.plot([found.value], [y], "o", color=colour, markersize=5.5, zorder=3, clip_on=False)
-        name = wrap(row.skill, 0.26 * 8.0 * 72, _TEXT_PT, 1)[0]
-        _text(axes, -0.02, y, name, colour=colour).set(transform=sides, ha="right", va="center")
+        name = wrap(row.skill, 0.26 * 8.0 * 72, TEXT_PT, 1)[0]
+        words_at(axes, -0.02, y, name, colour=colour).set(transform=sides, ha="right", va="center")
         counts = f"{found.successes:,} of {found.n:,}"
-        _text(axes, 1.03, y, counts, size=_SMALL_PT, colour=_MUTED).set(transform=sides, ha="left", va="center")
-    header = _text(axes, 1.03, 1.0, "WRONG of valid", size=_SMALL_PT, colour=_MUTED)
+        words_at(axes, 1.03, y, counts, size=SMALL_PT, colour=MUTED).set(transform=sides, ha="left", va="center")
+    header = words_at(axes, 1.03, 1.0, "WRONG of valid", size=SMALL_PT, colour=MUTED)
     header.set(transform=axes.transAxes, ha="left", va="bottom")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def draw_gallery(probes: Sequence[Probe], open_image: OpenImage, path: Path) -> Path:
@@ -119,7 +129,7 @@ def draw_gallery(probes: Sequence[Probe], open_image: OpenImage, path: Path) -> 
     `open_image` gives the decoded picture of an image; what it raises is not caught. Texts come from models and are
     drawn as they are, cut where long."""
     if not probes:
-        return _empty("Wrong answers", "no WRONG probes yet", path)
+        return empty_picture("Wrong answers", "no WRONG probes yet", path)
     shown = probes[:12]
     captions = [_caption(probe) for probe in shown]
     n_columns = min(4, len(shown))
@@ -128,8 +138,8 @@ def draw_gallery(probes: Sequence[Probe], open_image: OpenImage, path: Path) -> 
     row_heights_in = [_CELL_IN + _LINE_IN * max(map(len, row)) + 0.3 for row in rows]
     width = max(n_columns * (_CELL_IN + _GAP_IN) + _GAP_IN, 5.0)
     height = _HEAD_IN + sum(row_heights_in)
-    figure = _figure(width, height)
-    _title(figure, "Wrong answers", "one WRONG probe" if len(shown) == 1 else f"{len(shown)} WRONG probes")
+    figure = new_figure(width, height)
+    heading(figure, "Wrong answers", "one WRONG probe" if len(shown) == 1 else f"{len(shown)} WRONG probes")
     for i, (probe, caption) in enumerate(zip(shown, captions, strict=True)):
         row, column = divmod(i, n_columns)
         left_in = _GAP_IN + column * (_CELL_IN + _GAP_IN)
@@ -138,23 +148,23 @@ def draw_gallery(probes: Sequence[Probe], open_image: OpenImage, path: Path) -> 
         _show(axes, open_image(probe.images[0]))
         for number, (line, colour, bold) in enumerate(caption):
             y_in = bottom_in - 0.08 - number * _LINE_IN
-            text = figure.text(left_in / width, y_in / height, line, fontsize=_SMALL_PT, color=colour, va="top")
+            text = figure.text(left_in / width, y_in / height, line, fontsize=SMALL_PT, color=colour, va="top")
             text.set(parse_math=False, fontfamily=FONT, fontweight="bold" if bold else "normal")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _caption(probe: Probe) -> list[tuple[str, str, bool]]:
     """The lines under an image: (text, colour, bold)."""
     expected = probe.judgement.expected
     parts = (
-        (_shown(probe.question), _INK, 4, True),
-        ("answered: " + ("nothing" if probe.answer is None else _shown(probe.answer)), _RED, 2, False),
-        ("expected: " + ("not known" if expected is None else _shown(expected)), _GREEN, 2, False),
+        (_shown(probe.question), INK, 4, True),
+        ("answered: " + ("nothing" if probe.answer is None else _shown(probe.answer)), RED, 2, False),
+        ("expected: " + ("not known" if expected is None else _shown(expected)), GREEN, 2, False),
     )
     return [
         (line, colour, bold)
         for words, colour, max_lines, bold in parts
-        for line in wrap(words, _CELL_IN * 72, _SMALL_PT, max_lines, bold=bold)
+        for line in wrap(words, _CELL_IN * 72, SMALL_PT, max_lines, bold=bold)
     ]
 
 
@@ -189,46 +199,11 @@ def _show(axes: Axes, picture: Picture) -> None:
     axes.set_yticks([])
     axes.set_facecolor("#f5f6f8")
     for spine in axes.spines.values():
-        spine.set_color(_FAINT)
-
-
-def _curve(
-    axes: Axes, steps: Sequence[float], points: Sequence[Rate | Mean], colour: str, name: str
-) -> tuple[float, str, str] | None:
-    """One line with its band; gaps where there is no data. Returns where its label goes: (height, name, colour)."""
-    nan = float("nan")
-    values = [nan if point.value is None else point.value for point in points]
-    if all(point.value is None for point in points):
-        return None
-    lows = [nan if point.low is None else point.low for point in points]
-    highs = [nan if point.high is None else point.high for point in points]
-    axes.fill_between(steps, lows, highs, color=colour, alpha=0.15, linewidth=0)
-    axes.plot(steps, values, color=colour, linewidth=1.8, marker="o" if 2 < len(steps) <= 40 else None, markersize=3.2)
-    return next(value for value in reversed(values) if value == value), name, colour
-
-
-def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], *, percent: bool) -> None:
-    """Names at the right end of the lines instead of a legend, pushed apart where they would overlap."""
-    figure = axes.get_figure()
-    assert figure is not None
-    low, high = axes.get_ylim()
-    height_pt = axes.get_position().height * figure.get_figure(root=True).get_size_inches()[1] * 72
-    gap = _SMALL_PT * 1.5 / height_pt
-    ordered = sorted(ends)
-    heights = [(value - low) / (high - low) for value, _, _ in ordered]
-    for i in range(1, len(heights)):
-        heights[i] = max(heights[i], heights[i - 1] + gap)
-    for i in reversed(range(len(heights))):  # what was pushed past the top comes down again
-        heights[i] = min(heights[i], heights[i + 1] - gap if i + 1 < len(heights) else 1.0)
-    for height, (value, name, colour) in zip(heights, ordered, strict=True):
-        figures = (f"{value:.0%}" if percent else f"{value:.2f}").replace("-", "\N{MINUS SIGN}")
-        label = f"{wrap(name, 85, _SMALL_PT, 1)[0]} {figures}"
-        text = _text(axes, 1.02, height, label, size=_SMALL_PT, colour=colour)
-        text.set(transform=axes.transAxes, ha="left", va="center")
+        spine.set_color(FAINT)
 
 
 def _term_colour(i: int) -> str:
-    return _TERM_COLOURS[i % len(_TERM_COLOURS)]
+    return TERM_COLOURS[i % len(TERM_COLOURS)]
 
 
 def _training_subtitle(windows: Sequence[Window]) -> str:
@@ -236,50 +211,3 @@ def _training_subtitle(windows: Sequence[Window]) -> str:
     steps = windows[0].last_step - windows[0].first_step + 1
     each = "each point is one step" if steps == 1 else f"each point is {steps} steps"
     return f"{n_probes:,} probes  ·  {each}  ·  bands: 95% intervals by bootstrap over images"
-
-
-def _figure(width_in: float, height_in: float) -> Figure:
-    figure = Figure(figsize=(width_in, height_in), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _title(figure: Figure, title: str, subtitle: str) -> None:
-    width_in, height_in = figure.get_size_inches()
-    x = 0.22 / width_in
-    figure.text(x, 1 - 0.2 / height_in, title, fontsize=_TITLE_PT, color=_INK, va="top", weight="bold", family=FONT)
-    figure.text(x, 1 - 0.47 / height_in, subtitle, fontsize=_SMALL_PT, color=_MUTED, va="top", family=FONT)
-
-
-def _axes(axes: Axes, ylabel: str) -> None:
-    axes.set_facecolor("white")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(_FAINT)
-    axes.grid(axis="y", color=_FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelsize=_SMALL_PT, labelcolor=_MUTED, labelfontfamily=FONT)
-    axes.set_ylabel(ylabel, fontsize=_TEXT_PT, color=_MUTED, fontfamily=FONT)
-
-
-def _text(axes: Axes, x: float, y: float, words: str, *, size: float = _TEXT_PT, colour: str = _INK) -> Text:
-    return axes.text(x, y, words, fontsize=size, color=colour, fontfamily=FONT, parse_math=False)
-
-
-def _empty(title: str, words: str, path: Path) -> Path:
-    figure = _figure(8.0, 2.2)
-    _title(figure, title, "")
-    _nothing(figure.add_axes((0.0, 0.0, 1.0, 0.8)), words)
-    return _save(figure, path)
-
-
-def _nothing(axes: Axes, words: str) -> None:
-    axes.set_axis_off()
-    _text(axes, 0.5, 0.5, words, colour=_MUTED).set(transform=axes.transAxes, ha="center", va="center")
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    # Without the "Software" entry the bytes do not depend on matplotlib's version text.
-    figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
-    return path
