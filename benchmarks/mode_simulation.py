@@ -5,8 +5,8 @@
 Each repetition collects 3,000 probes of a made-up target about 600 images, mines one half of the images and measures on
 the other. With planted modes: how many of the 95% intervals of reported modes hold the mode's true rate (wanted: 93 to
 97%), and how many modes are false, that is, have a true rate no higher than their complement's (wanted: at most 5%).
-Without any: in how many repetitions a mode is reported at all (wanted: at most 5%). Half of the images' difficulties
-differ (`likeness`), as real ones do.
+Without any, in a quarter as many repetitions: in how many a mode is reported at all (wanted: at most 5%). In half of
+them all images are equally difficult, in half they differ (`likeness`).
 """
 
 from __future__ import annotations

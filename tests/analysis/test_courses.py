@@ -1,4 +1,4 @@
-"""The pictures of a training's course and a sweep's coverage: the same bytes each time, and something to see in them."""
+"""The pictures of a training's course and a sweep's coverage: the same bytes each time, and something in them."""
 
 from __future__ import annotations
 

@@ -44,15 +44,15 @@ def false_runs(runs: int, n: int, n_images: int, base: float, likeness: float) -
 
 
 def test_planted_modes_are_found() -> None:
-    """5,000 probes about 1,000 images. On the searched half the five have about 630, 67, 86, 16 and 17 probes: the
-    first three were found in 100, 93 and 82% of 40 worlds, the last two, below the least support of 20, in 3 and
-    35%."""
+    """5,000 probes about 1,000 images. On the searched half the five have about 606, 74, 91, 12 and 18 probes. Of 12
+    worlds they were found, item for item, in 12, 11, 7, none and 4; of 39 modes 34 were planted ones and the others
+    parts of such or all but such."""
     found = found_in(5000, 1000, worlds=8)
     precision, _ = precision_and_recall(found)
     counts = Counter(frozenset(mode.items) for modes in found for mode in modes)
     by_size = [counts[items] for items in PLANTED]
     assert by_size[0] == 8 and by_size[1] >= 5 and by_size[2] >= 4
-    assert precision >= 0.85  # measured: 96%
+    assert precision >= 0.75  # measured: 87%
 
 
 def test_a_target_that_fails_alike_everywhere_has_no_modes() -> None:
