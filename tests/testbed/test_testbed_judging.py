@@ -6,6 +6,7 @@ import itertools
 import json
 import pickle
 import random
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 from cli_calls import Cli
-from gadfly.cli.testbed import judge_prompts
+from gadfly.bench.building import judge_prompts
 from gadfly.cli.verifier_trial import summary
 from gadfly.errors import TestbedError
 from gadfly.models.local import LocalModel
 from gadfly.records import Chat, Completion, Judgement, Message, Question, Sampling, Verdict
-from gadfly.roles import verifier_replies
+from gadfly.roles import verifier_model, verifier_replies
 from gadfly.roles.matching import agree
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.verifier_model import ModelVerifier
@@ -71,10 +72,12 @@ def taught(kind: str, n: int = 40, **shares: float) -> list[tuple[Scene, Exercis
 
 def quoted(exercise: Exercise) -> list[str]:
     """The texts that stand in a prompt's slots."""
-    words = [word if word not in _PASSAGES else "\n" for word in exercise.prompt]
+    asked = [word for word in exercise.prompt if word not in _REMINDERS]
+    words = [word if word not in _PASSAGES else "\n" for word in asked]
     return [" ".join(text.split()) for text in " ".join(words).split("\n")[1:-1]]
 
 
+_REMINDERS = set(PROMPTS.reminders.values())
 _PASSAGES = {piece for piece in ADDED if "\n" in piece or "<<<" in piece or ">>>" in piece} - set(judging.REPLIES)
 
 
@@ -131,7 +134,7 @@ def test_no_faulty_question_is_told_by_its_length_alone() -> None:
 
 def test_validity_replies_say_what_the_oracle_says() -> None:
     verdicts: Counter[bool] = Counter()
-    for scene, exercise in taught("validity"):
+    for scene, exercise in taught("validity", reminded=0.0):
         (text,) = quoted(exercise)
         fault = fault_of(text, SceneIndex(scene))
         said = parse_validity(reply(exercise))
@@ -166,6 +169,19 @@ def test_what_has_no_answer_is_unanswerable() -> None:
         (text,) = quoted(exercise)
         assert parse_answer(reply(exercise)) == "UNANSWERABLE"
         assert fault_of(text, SceneIndex(scene)) == "no_such_object"
+
+
+def test_a_reminder_is_answered_with_one_line() -> None:
+    """Whatever is asked for again, the reply is the form that the reminder names, and no more."""
+    assert set(PROMPTS.reminders) == {"validity", "answer", "agreement"}
+    for kind, reminder in PROMPTS.reminders.items():
+        exercises = [exercise for _, exercise in taught(kind, reminded=1.0)]
+        assert len(exercises) > 20
+        for exercise in exercises:
+            assert exercise.prompt[-1] == reminder
+            begins, _, word = reply(exercise).partition(": ")
+            assert f"{begins}: " in reminder and len(word.split()) == 1 and "\n" not in word
+        assert not _REMINDERS & {word for _, e in taught(kind, reminded=0.0) for word in e.prompt}
 
 
 def test_agreement_is_put_without_the_image_and_read() -> None:
@@ -206,7 +222,8 @@ def chat_of(kind: str, scene: Scene, exercise: Exercise, source: SceneSource) ->
         return (Message("user", (image, " ".join(exercise.prompt))),)
     texts = dict(zip(("question", "expected", "answer"), map(quote, quoted(exercise)), strict=False))
     filled = fill(load_prompt(f"verifier_{kind}"), **texts)
-    return (Message("user", (filled,) if exercise.blind else (image, filled)),)
+    chat = (Message("user", (filled,) if exercise.blind else (image, filled)),)
+    return verifier_model._reminded(chat, PROMPTS.reminders[kind]) if exercise.prompt[-1] in _REMINDERS else chat
 
 
 @pytest.mark.parametrize("kind", ["validity", "answer", "agreement", "plain"])
@@ -215,7 +232,8 @@ def test_a_lesson_holds_the_tokens_that_the_role_sends(kind: str, checkpoint: Pa
     before the reply, at the same positions."""
     source = SceneSource(SCENES)
     model = LocalModel(checkpoint, source.open)
-    for scene, exercise in taught(kind, n=12):
+    exercises = taught(kind, n=12, reminded=0.0) + taught(kind, n=12, reminded=1.0)
+    for scene, exercise in exercises:
         alone = _lesson(exercise)
         places = np.flatnonzero(alone.blocks_B_L[0] == (-2 if exercise.blind else 1))
         n_reply = len(exercise.completion)
@@ -333,27 +351,48 @@ def test_what_is_learned_by_heart_is_said_in_the_role(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_build_goes_all_the_way_and_can_be_tried(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every stage for two steps, with a questioner of random words; again from where reading left it; and what comes
-    out is a checkpoint that a trial beside the oracle runs with."""
+def test_the_build_keeps_its_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stage for two steps, with a questioner of random words. Broken off while it learns to judge, it reads no
+    second time, and comes out as if it had not been; what was taught for other prompts it does not go on with."""
     few = Course(2, 1e-3, n_images=2, length=64, warmup=1)
     for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
         monkeypatch.setattr(verifier_build, name, few)
     monkeypatch.setattr(verifier_build, "Dimensions", lambda: TINY)
     monkeypatch.setattr(school, "_in_background", lambda make, *arguments: make(*arguments))  # a process takes long
-    questioner, out = tmp_path / "questioner", tmp_path / "new"
+    questioner, whole, broken = tmp_path / "questioner", tmp_path / "whole", tmp_path / "broken"
     save(build_model(TINY, 1), questioner)
-    assert cli("testbed", "build-verifier", "--out", out, "--questioner", questioner).status == 0
-    assert {one.name for one in out.iterdir()} == {"verifier", verifier_build.READ, verifier_build.JUDGED}
-    read = out / verifier_build.READ
-    again = tmp_path / "again"
-    started = cli("testbed", "build-verifier", "--out", again, "--questioner", questioner, "--from", read)
-    assert started.status == 0, started.err
-    assert {one.name for one in again.iterdir()} == {"verifier", verifier_build.JUDGED}
-    weights = [load_file(folder / "verifier" / "model.safetensors") for folder in (out, again)]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])  # as if it had read again
+    assert verifier_build.verifier(whole, PROMPTS, questioner, silent) == whole / "verifier"
+    stages = {verifier_build.READ, verifier_build.JUDGED, verifier_build.SEEN}
+    assert {one.name for one in (whole / "stages").iterdir()} == stages
 
-    trial = ["testbed", "evaluate-verifier", out / "verifier", "--target", questioner, "--questioner", "uniform"]
+    with monkeypatch.context() as broken_off:
+        broken_off.setattr(verifier_build, "JudgeTeacher", BrokenOff)
+        with pytest.raises(KeyboardInterrupt):
+            verifier_build.verifier(broken, PROMPTS, questioner, silent)
+    read = broken / "stages" / verifier_build.READ / "model.safetensors"
+    before = read.stat().st_mtime_ns
+    again = verifier_build.verifier(broken, PROMPTS, questioner, silent)
+    assert read.stat().st_mtime_ns == before
+    one, two = (load_file(folder / "model.safetensors") for folder in (whole / "verifier", again))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+    shutil.rmtree(again)
+    other = replace(PROMPTS, validity=f"{PROMPTS.validity}\nBe {{question}} kind.")
+    with pytest.raises(TestbedError, match="they have changed since"):
+        verifier_build.verifier(broken, other, questioner, silent)
+
+
+class BrokenOff:
+    """Somebody presses Ctrl-C when judging is to be taught."""
+
+    def __init__(self, prompts: JudgePrompts) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_checkpoint_is_tried_beside_the_oracle(cli: Cli, checkpoint: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    save(build_model(TINY, 1), target)
+    trial = ["testbed", "evaluate-verifier", checkpoint, "--target", target, "--questioner", "uniform"]
     said = cli(*trial, "--n", 6, "--json")
     assert said.status == 0, said.err
     one = json.loads(said.out)["questioners"]["uniform"]
@@ -388,11 +427,3 @@ def test_a_prompt_without_its_passages_is_still_read(checkpoint: Path) -> None:
     tokenizer = build_processor(ADDED).tokenizer
     own = tokenizer("is this a good question: <<< what colour is the ring? >>>", add_special_tokens=False)["input_ids"]
     assert vocabulary.ids()["ring"] in own and vocabulary.ids()[vocabulary.UNKNOWN] in own
-
-
-def test_prompts_that_have_changed_are_not_gone_on_with(tmp_path: Path, checkpoint: Path) -> None:
-    other = JudgePrompts(f"{PROMPTS.validity}\nBe {{question}} kind.", PROMPTS.answer, PROMPTS.agreement)
-    with pytest.raises(TestbedError, match="the prompts have changed"):
-        verifier_build.build_verifier(tmp_path, other, checkpoint, silent, begun=checkpoint)
-    with pytest.raises(TestbedError, match="no checkpoint to go on from"):
-        verifier_build.build_verifier(tmp_path, PROMPTS, checkpoint, silent, begun=tmp_path)

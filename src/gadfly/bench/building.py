@@ -11,11 +11,15 @@ from gadfly import runs
 from gadfly.bench.keys import SHIPPED, read_key
 from gadfly.bench.making import make_organism
 from gadfly.config import from_dict
+from gadfly.roles.prompts import fill, load_prompt, quote
+from gadfly.roles.verifier_model import REMINDERS
 from gadfly.testbed.album import render
 from gadfly.testbed.build import STAGES, clean, practised
 from gadfly.testbed.checkpoints import NAMES, ORGANISMS
+from gadfly.testbed.judging import JudgePrompts
 from gadfly.testbed.recipe import polish_settings
 from gadfly.testbed.school import Report
+from gadfly.testbed.verifier_build import verifier
 from gadfly.wiring import Wiring
 
 POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 100, 500
@@ -24,9 +28,15 @@ POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 100, 500
 def build(name: str, out: Path, report: Report) -> Path:
     """The bundled checkpoint of this name, built anew in out/name unless it is there already, and the folder."""
     assert name in NAMES, name
-    if name == "clean":
-        return clean(out, report)
-    return _questioner(out, report) if name == "questioner" else _organism(name, out, report)
+    match name:
+        case "clean":
+            return clean(out, report)
+        case "questioner":
+            return _questioner(out, report)
+        case "verifier":
+            return _verifier(out, report)
+        case _:
+            return _organism(name, out, report)
 
 
 def _organism(name: str, out: Path, report: Report) -> Path:
@@ -35,6 +45,22 @@ def _organism(name: str, out: Path, report: Report) -> Path:
     if not (folder / "config.json").is_file():
         make_organism(read_key(SHIPPED / f"{name}.toml"), folder, report, clean=clean(out, report))
     return folder
+
+
+def _verifier(out: Path, report: Report) -> Path:
+    folder = out / "verifier"
+    if (folder / "config.json").is_file():
+        return folder
+    return verifier(out, judge_prompts(), _questioner(out, report), report)
+
+
+def judge_prompts() -> JudgePrompts:
+    """The shipped prompts of a verifier as its lessons need them: with quotations as they will stand."""
+    slots = {name: quote(f"{{{name}}}") for name in ("question", "expected", "answer")}
+    validity, answer, agreement = (
+        fill(load_prompt(f"verifier_{stage}"), **slots) for stage in ("validity", "answer", "agreement")
+    )
+    return JudgePrompts(validity, answer, agreement, REMINDERS)
 
 
 def _questioner(out: Path, report: Report) -> Path:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gadfly.bench.keys import AnswerKey
     from gadfly.bench.organisms import KeyFigures, Measured
     from gadfly.testbed.evaluation import Exam
-    from gadfly.testbed.judging import JudgePrompts
 
 app = typer.Typer(help="Images with exact ground truth, and small bundled models.", no_args_is_help=True)
 
@@ -240,37 +239,6 @@ def evaluate_verifier(
         print_json({"verifier": verifier, "target": target, "seed": seed, "questioners": found})
     else:
         print_trial(verifier, target, found)
-
-
-@app.command()
-def build_verifier(
-    out: Annotated[Path, typer.Option(help="A folder for the checkpoints.")],
-    questioner: Annotated[
-        str, typer.Option(help="Whose questions it learns to judge: a bundled name, or a folder.")
-    ] = "questioner",
-    begun: Annotated[
-        Path | None, typer.Option("--from", help="Where an earlier build left it after reading (verifier-read).")
-    ] = None,
-) -> None:
-    """Train the bundled verifier from scratch, on the shipped prompts. Takes about two hours on one core."""
-    from gadfly.testbed.checkpoints import path_of
-    from gadfly.testbed.school import printer
-    from gadfly.testbed.verifier_build import build_verifier as build_checkpoint
-
-    build_checkpoint(out, judge_prompts(), path_of(questioner), printer(), begun=begun)
-    say(f"verifier in {out}")
-
-
-def judge_prompts() -> JudgePrompts:
-    """The shipped prompts of a verifier as its lessons need them: with quotations as they will stand."""
-    from gadfly.roles.prompts import fill, load_prompt, quote
-    from gadfly.testbed.judging import JudgePrompts
-
-    slots = {name: quote(f"{{{name}}}") for name in ("question", "expected", "answer")}
-    validity, answer, agreement = (
-        fill(load_prompt(f"verifier_{stage}"), **slots) for stage in ("validity", "answer", "agreement")
-    )
-    return JudgePrompts(validity, answer, agreement)
 
 
 @app.command()

@@ -54,10 +54,18 @@ class _Stage:
     schema: Schema
     form: str
 
+    @property
+    def reminder(self) -> str:
+        """What a retry adds to the prompt, on a line of its own."""
+        return f"Reply with this one line and nothing else: {self.form}"
+
 
 _VALIDITY: Final = _Stage("validity", VALIDITY_SCHEMA, "VERDICT: VALID or VERDICT: INVALID")
 _ANSWER: Final = _Stage("answer", ANSWER_SCHEMA, "ANSWER: followed by your answer")
 _AGREEMENT: Final = _Stage("agreement", AGREEMENT_SCHEMA, "VERDICT: SAME or VERDICT: DIFFERENT")
+
+REMINDERS: Final = {stage.name: stage.reminder for stage in (_VALIDITY, _ANSWER, _AGREEMENT)}
+"""What the retry of each stage adds to its prompt."""
 
 
 class ModelVerifier:
@@ -161,7 +169,7 @@ class ModelVerifier:
                 elif (parsed := parse(reply.text)) is not None:
                     read[index] = parsed
                 elif attempt == "first":
-                    unreadable[index] = _reminded(chat, stage.form)
+                    unreadable[index] = _reminded(chat, stage.reminder)
                 else:
                     shown = " ".join(reply.text.split())[:80]
                     undecided[index] = Judgement(Verdict.UNDECIDED, f"unreadable_judge: {stage.name}: {shown}")
@@ -173,6 +181,6 @@ def _chat(images: tuple[Image, ...], text: str) -> Chat:
     return (Message("user", (*images, text)),)
 
 
-def _reminded(chat: Chat, form: str) -> Chat:
+def _reminded(chat: Chat, reminder: str) -> Chat:
     last = chat[-1]
-    return (*chat[:-1], Message(last.role, (*last.parts, f"\nReply with this one line and nothing else: {form}")))
+    return (*chat[:-1], Message(last.role, (*last.parts, f"\n{reminder}")))

@@ -102,13 +102,14 @@ def _seer(out: Path, report: Report) -> Path:
     return taught(out / STAGES / "seen", teach)
 
 
-def taught(folder: Path, teach: Callable[[], LlavaForConditionalGeneration]) -> Path:
-    """The folder, with the checkpoint in it that `teach` gives, unless it is there already."""
+def taught(folder: Path, teach: Callable[[], LlavaForConditionalGeneration], added: tuple[str, ...] = ()) -> Path:
+    """The folder, with the checkpoint in it that `teach` gives, unless it is there already. `added` are the words it
+    knows besides the common ones."""
     if not (folder / "config.json").is_file():
         torch.set_num_threads(1)
         model = teach()
         unfinished = folder.with_name(f"{folder.name}.unfinished")
-        save(model, unfinished)
+        save(model, unfinished, added)
         unfinished.rename(folder)
     return folder
 

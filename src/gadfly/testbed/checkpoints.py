@@ -1,4 +1,4 @@
-"""The bundled checkpoints: which there are and where. Costs nothing to import."""
+"""The bundled checkpoints: what they are called and where they are. Costs nothing to import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from gadfly.errors import TestbedError
 
 FOLDER = Path(__file__).parent / "bundled"
 ORGANISMS = ("a", "b", "c")
-NAMES = ("clean", *ORGANISMS, "questioner")
+NAMES = ("clean", *ORGANISMS, "questioner", "verifier")
+"""All that `gadfly testbed build` makes. Some may be too large, or too new, to come with the package."""
 
 
 def path_of(model: str) -> Path:
@@ -20,5 +21,7 @@ def bundled(name: str) -> Path:
     """The folder of a bundled checkpoint. Raises TestbedError for a name that is not bundled."""
     folder = FOLDER / name
     if name not in NAMES or not (folder / "config.json").is_file():
-        raise TestbedError(f"there is no bundled checkpoint {name!r}; there are {', '.join(NAMES)}")
+        here = ", ".join(one for one in NAMES if (FOLDER / one / "config.json").is_file())
+        way = f"; `gadfly testbed build {name} --out DIR` makes it" if name in NAMES else ""
+        raise TestbedError(f"there is no bundled checkpoint {name!r}; there are {here}{way}")
     return folder

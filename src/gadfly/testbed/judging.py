@@ -65,11 +65,12 @@ def _pieces(template: str) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class JudgePrompts:
     """The three prompts as they are sent, save for the slots {question}, {expected} and {answer}: what stands round a
-    quotation is part of them."""
+    quotation is part of them. `reminders` are what is added to each, by its name, when its reply could not be read."""
 
     validity: str
     answer: str
     agreement: str
+    reminders: Mapping[str, str]
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ class JudgePrompts:
         passages = [
             p for text in (self.validity, self.answer, self.agreement) for p in _pieces(text) if p not in _SLOTS
         ]
-        return (*passages, *REPLIES, *_NUMBERS, *dict.fromkeys(_TALK))
+        return (*passages, *self.reminders.values(), *REPLIES, *_NUMBERS, *dict.fromkeys(_TALK))
 
 
 def prompt_words(template: str, **texts: Sequence[str]) -> list[str]:
@@ -112,6 +113,7 @@ class Shares:
     valid: float = 0.6
     asked: float = 0.5  # of the questions to be judged, where a questioner's own are at hand
     unanswerable: float = 0.08
+    reminded: float = 0.04  # of all but the plain ones: asked for again, with the form of the reply repeated
 
 
 class JudgeTeacher:
@@ -155,7 +157,9 @@ class JudgeTeacher:
             drawn = question(scene, self._others, fault, rng)
         if drawn is None:
             return None
-        return self._about(self._prompts.validity, drawn, validity_reply(drawn.fault))
+        reminder = self._reminder("validity", rng)
+        reply = validity_reply(drawn.fault)
+        return self._about(self._prompts.validity, drawn, reply[-1:] if reminder else reply, reminder)
 
     def _asked_question(self, scene: SceneIndex, rng: random.Random) -> Asked | None:
         """A questioner's question. More of them are valid than is good for learning, so some of those are passed by."""
@@ -168,15 +172,17 @@ class JudgeTeacher:
         return None
 
     def _answer(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
+        reminder = self._reminder("answer", rng)
         if rng.random() < self._shares.unanswerable:
             drawn = question(scene, self._others, NO_SUCH_OBJECT, rng)
-            return None if drawn is None else self._about(self._prompts.answer, drawn, [_ANSWER, _UNANSWERABLE])
+            if drawn is None:
+                return None
+            return self._about(self._prompts.answer, drawn, [_ANSWER, _UNANSWERABLE], reminder)
         plain = self._answers(scene, _LAST_STAGE, rng)
         if plain is None:
             return None
-        return self._about(
-            self._prompts.answer, Asked(plain.prompt, plain.referents, None), [_ANSWER, *plain.completion]
-        )
+        drawn = Asked(plain.prompt, plain.referents, None)
+        return self._about(self._prompts.answer, drawn, [_ANSWER, *plain.completion], reminder)
 
     def _agreement(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
         plain = self._answers(scene, _LAST_STAGE, rng)
@@ -185,13 +191,17 @@ class JudgeTeacher:
         first, second, same = two_answers(plain.completion[0], rng)
         texts = [vocabulary.split(text, self._added) for text in (first, second)]
         words = prompt_words(self._prompts.agreement, question=plain.prompt, expected=texts[0], answer=texts[1])
-        return Exercise(words, [_SAME if same else _DIFFERENT], blind=True)
+        return Exercise([*words, *self._reminder("agreement", rng)], [_SAME if same else _DIFFERENT], blind=True)
+
+    def _reminder(self, stage: str, rng: random.Random) -> list[str]:
+        """The one line of its reply is asked for again now and then, as it is when the first could not be read."""
+        return [self._prompts.reminders[stage]] if rng.random() < self._shares.reminded else []
 
     @staticmethod
-    def _about(template: str, drawn: Asked, reply: list[str]) -> Exercise:
+    def _about(template: str, drawn: Asked, reply: list[str], reminder: list[str]) -> Exercise:
         before = _pieces(template).index("{question}")
         referents = tuple((before + place, steps, mask) for place, steps, mask in drawn.referents)
-        return Exercise(prompt_words(template, question=drawn.words), reply, referents)
+        return Exercise([*prompt_words(template, question=drawn.words), *reminder], reply, referents)
 
 
 _CLASSES = (("yes", "no"), tuple(map(str, range(10))), ORDINALS, COLOURS, SHAPES, SIZES, DIRECTIONS)
