@@ -7,18 +7,22 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file
 
 from gadfly.cli.testbed import build as cli_build
 from gadfly.errors import TestbedError
+from gadfly.models.local import LocalModel
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import questioner_prompt
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed import school, verifier_build, vocabulary
-from gadfly.testbed.build import save
+from gadfly.testbed.build import load, save
 from gadfly.testbed.checkpoints import FOLDER, NAMES, bundled
 from gadfly.testbed.execution import SceneIndex, bits
 from gadfly.testbed.lessons import Exercise, lessons
@@ -26,7 +30,7 @@ from gadfly.testbed.practice import OwnQuestions, practise
 from gadfly.testbed.scenes import generate
 from gadfly.testbed.school import Course, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
-from gadfly.testbed.vlm import Dimensions, build_model, build_processor
+from gadfly.testbed.vlm import LARGE, SMALL, Dimensions, build_model, build_processor
 
 TINY = Dimensions(
     vision_width=16, vision_layers=1, vision_hidden=16, text_width=32, text_layers=4, text_hidden=32, heads=2
@@ -133,7 +137,7 @@ def test_lessons_of_the_same_seed_are_the_same_scenes() -> None:
     assert [s for lesson in taught for s in lesson.scenes] == list(stream)
 
 
-NOT_BUNDLED_YET = {"verifier"}
+NOT_BUNDLED_YET = {"verifier", "clean-large", "questioner-large"}
 BUNDLED = sorted(set(NAMES) - NOT_BUNDLED_YET)
 
 
@@ -158,7 +162,9 @@ def test_what_could_be_bundled_and_is_not_can_be_built() -> None:
     for name in NOT_BUNDLED_YET:
         with pytest.raises(TestbedError, match=rf"clean, a, b, c, questioner; `gadfly testbed build {name} --out DIR`"):
             bundled(name)
-    with pytest.raises(TestbedError, match=r"there is no bundled checkpoint 'd'; there are clean, a, b, c, questioner$"):
+    with pytest.raises(
+        TestbedError, match=r"no bundled checkpoint 'd'; there are clean, a, b, c, questioner$"
+    ):
         bundled("d")
 
 
@@ -173,6 +179,27 @@ def test_what_is_saved_is_what_was_built(tmp_path: object) -> None:
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
+def test_what_is_kept_in_half_is_computed_with_in_full(tmp_path: Path) -> None:
+    """Rounded to bfloat16 and tied still; loaded as every run loads it, in float32."""
+    model = build_model(TINY, seed=3)
+    save(model, tmp_path, kept=torch.bfloat16)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
+    assert sum(tensor.numel() for tensor in stored.values()) == sum(p.numel() for p in model.parameters())
+    loaded = LocalModel(tmp_path, lambda image: Image.new("RGB", (96, 96)))._model
+    assert loaded.lm_head.weight is loaded.get_input_embeddings().weight
+    for kept, built in zip(loaded.parameters(), model.parameters(), strict=True):
+        assert kept.dtype == torch.float32
+        assert torch.equal(kept, built.to(torch.bfloat16).float())
+
+
+def test_large_is_four_times_small() -> None:
+    small, large = (sum(p.numel() for p in build_model(size, 0).parameters()) for size in (SMALL, LARGE))
+    assert small == 1_658_368
+    assert large / small == pytest.approx(4.0, abs=0.05)
+    assert SMALL.text_width // SMALL.heads == LARGE.text_width // LARGE.heads == 32
+
+
 @pytest.mark.slow
 def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every stage for a step or two, the last lessons in the main loop included."""
@@ -180,8 +207,11 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
     from gadfly.testbed import build
 
     few = Course(2, 1e-3, n_images=2, length=64, warmup=1)
-    for name in ("READING", "SEEING", "ANSWERING", "ASKING"):
-        monkeypatch.setattr(build, name, few)
+    for name in ("SMALL", "LARGE"):
+        size = getattr(build, name)
+        tiny = replace(TINY, text_width=16 * size.dimensions.heads, heads=size.dimensions.heads)
+        short = replace(size, dimensions=tiny, reading=few, seeing=few, answering=few, asking=few)
+        monkeypatch.setattr(building, name, short)
     for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
         monkeypatch.setattr(verifier_build, name, few)
     for name, value in {"QUESTIONER_LEAVES_AT": 1, "PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14}.items():
@@ -191,9 +221,14 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(making, "planting", lambda key: few)
     cli_build(tmp_path / "new")
     for name in NAMES:
-        assert (tmp_path / "new" / name / "model.safetensors").is_file()
-    with SqliteStore.open(tmp_path / "new" / "stages" / "run", read_only=True) as store:
-        assert sum(store.counts("train").values()) == 64
+        kept = {tensor.dtype for tensor in load_file(tmp_path / "new" / name / "model.safetensors").values()}
+        assert kept == {torch.bfloat16 if name.endswith("-large") else torch.float32}
+        assert load(tmp_path / "new" / name).model.language_model.config.num_attention_heads == (
+            8 if "-" in name else 4
+        )
+    for run in ("run", "run-large"):
+        with SqliteStore.open(tmp_path / "new" / "stages" / run, read_only=True) as store:
+            assert sum(store.counts("train").values()) == 128  # 16 groups of 8
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "new").rglob("*.safetensors")}
     cli_build(tmp_path / "new")  # nothing is left to do
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "new").rglob("*.safetensors")}

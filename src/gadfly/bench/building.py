@@ -14,7 +14,7 @@ from gadfly.config import from_dict
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.verifier_model import REMINDERS
 from gadfly.testbed.album import render
-from gadfly.testbed.build import STAGES, clean, practised
+from gadfly.testbed.build import LARGE, SMALL, STAGES, Size, clean, load, practised, taught
 from gadfly.testbed.checkpoints import NAMES, ORGANISMS
 from gadfly.testbed.judging import JudgePrompts
 from gadfly.testbed.recipe import polish_settings
@@ -30,9 +30,13 @@ def build(name: str, out: Path, report: Report) -> Path:
     assert name in NAMES, name
     match name:
         case "clean":
-            return clean(out, report)
+            return clean(out, SMALL, report)
+        case "clean-large":
+            return clean(out, LARGE, report)
         case "questioner":
-            return _questioner(out, report)
+            return _questioner(out, SMALL, report)
+        case "questioner-large":
+            return _questioner(out, LARGE, report)
         case "verifier":
             return _verifier(out, report)
         case _:
@@ -43,7 +47,7 @@ def _organism(name: str, out: Path, report: Report) -> Path:
     assert name in ORGANISMS, name
     folder = out / name
     if not (folder / "config.json").is_file():
-        make_organism(read_key(SHIPPED / f"{name}.toml"), folder, report, clean=clean(out, report))
+        make_organism(read_key(SHIPPED / f"{name}.toml"), folder, report, clean=clean(out, SMALL, report))
     return folder
 
 
@@ -51,7 +55,7 @@ def _verifier(out: Path, report: Report) -> Path:
     folder = out / "verifier"
     if (folder / "config.json").is_file():
         return folder
-    return verifier(out, judge_prompts(), _questioner(out, report), report)
+    return verifier(out, judge_prompts(), _questioner(out, SMALL, report), report)
 
 
 def judge_prompts() -> JudgePrompts:
@@ -63,11 +67,12 @@ def judge_prompts() -> JudgePrompts:
     return JudgePrompts(validity, answer, agreement, REMINDERS)
 
 
-def _questioner(out: Path, report: Report) -> Path:
+def _questioner(out: Path, size: Size, report: Report) -> Path:
+    return taught(out / f"questioner{size.ending}", lambda: load(_polished(out, size, report)), kept=size.kept)
+
+
+def _polished(out: Path, size: Size, report: Report) -> Path:
     """What the practised questioner still lacks it learns through the main loop itself."""
-    folder = out / "questioner"
-    if (folder / "config.json").is_file():
-        return folder
     images = out / STAGES / "images"
     if not images.exists():
         render(images, n=POLISH_IMAGES, split="questioner", seed=POLISH_SEED)
@@ -75,18 +80,19 @@ def _questioner(out: Path, report: Report) -> Path:
         polish_settings(
             images,
             out / STAGES,
-            questioner=practised(out, report),
-            target=clean(out, report),
+            name=f"run{size.ending}",
+            questioner=practised(out, size, report),
+            target=clean(out, size, report),
+            learning_rate=size.polish_rate,
             steps=POLISH_STEPS,
             seed=POLISH_SEED,
         )
     )
     resume = (runs.folder_of(config) / "store.sqlite").is_file()
     with runs.opened(config, resume=resume) as store:
-        trained = runs.train(
+        return runs.train(
             Wiring(config),
             store,
             resume=resume,
             on_step=lambda done, total, metrics: report("polish", done, {"valid": float(metrics["valid_rate"] or 0)}),
         )
-    return trained.rename(folder)

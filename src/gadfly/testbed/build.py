@@ -1,4 +1,4 @@
-"""How the bundled target and questioner are taught: seeds and courses. One thread, fixed seeds.
+"""How the bundled targets and questioners are taught, in both sizes: seeds and courses. One thread, fixed seeds.
 
 Knows how each checkpoint is taught; the teaching itself is school's. Every stage leaves its result in a folder, and one
 that is there already is not taught again: a build that was broken off goes on with the stage that it was in.
@@ -7,6 +7,7 @@ that is there already is not taught again: a build that was broken off goes on w
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,101 +16,144 @@ from transformers import LlavaForConditionalGeneration
 from gadfly.testbed.practice import practise
 from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
+from gadfly.testbed.vlm import LARGE as LARGE_DIMENSIONS
+from gadfly.testbed.vlm import SMALL as SMALL_DIMENSIONS
 from gadfly.testbed.vlm import Dimensions, build_model, build_processor
 
 BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED = 1, 101, 201, 2, 302
 # The questioner leaves the common school here: it knows what descriptions mean, and goes on to learn to ask instead.
 QUESTIONER_LEAVES_AT = 16_000
 
-READING = Course(28_000, 1.5e-3)
-SEEING = Course(14_000, 2e-3, n_images=32)
-ANSWERING = Course(6_000, 4e-4)
 # All operations and all depths from the start. What few scenes allow has been learned from words; now it is to
 # be seen.
 LAST_LESSONS = AnswerTeacher(0.0, 0.0, 0.0, 0.0, 0.0, seldom=6)
-ASKING = Course(5_000, 1e-3)
 PRACTICE_ROUNDS, PRACTICE_SCENES = 5, 2_800
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size of models, and how it is taught. `ending` is that of its checkpoints' names; `kept` is the precision in
+    which finished weights are written: what loads them computes in float32 all the same."""
+
+    ending: str
+    dimensions: Dimensions
+    reading: Course
+    seeing: Course
+    answering: Course
+    asking: Course
+    practice_rate: float
+    polish_rate: float
+    kept: torch.dtype = torch.float32
+
+
+SMALL = Size(
+    "",
+    SMALL_DIMENSIONS,
+    reading=Course(28_000, 1.5e-3),
+    seeing=Course(14_000, 2e-3, n_images=32),
+    answering=Course(6_000, 4e-4),
+    asking=Course(5_000, 1e-3),
+    practice_rate=5e-4,
+    polish_rate=1e-4,
+)
+# As many steps: what counts in reading is their number. Twice as wide, so two thirds of the rates or less.
+LARGE = Size(
+    "-large",
+    LARGE_DIMENSIONS,
+    reading=Course(28_000, 1e-3),
+    seeing=Course(14_000, 1.2e-3, n_images=32),
+    answering=Course(6_000, 2.5e-4),
+    asking=Course(5_000, 6e-4),
+    practice_rate=3e-4,
+    polish_rate=6e-5,
+    kept=torch.bfloat16,
+)
 
 STAGES = "stages"  # the folder, beside the checkpoints, of what is only on the way to one
 
 
-def clean(out: Path, report: Report) -> Path:
-    """The target without planted blind spots: out/clean. About 50 minutes."""
+def clean(out: Path, size: Size, report: Report) -> Path:
+    """The target without planted blind spots: out/clean. About 50 minutes for the small one."""
 
     def teach() -> LlavaForConditionalGeneration:
-        model = with_eyes_of(load(_reader(out, report)), load(_seer(out, report)))
-        together(model, LAST_LESSONS, ANSWERING, "target", TARGET_SEED, report)
+        model = with_eyes_of(load(_reader(out, size, report)), load(_seer(out, size, report)))
+        together(model, LAST_LESSONS, size.answering, "target", TARGET_SEED, report)
         return model
 
-    return taught(out / "clean", teach)
+    return taught(out / f"clean{size.ending}", teach, kept=size.kept)
 
 
-def practised(out: Path, report: Report) -> Path:
+def practised(out: Path, size: Size, report: Report) -> Path:
     """The questioner before its last lessons, which are reinforcement learning: out/stages/practised. About 25 minutes
-    more than its first lessons and its eyes, which it shares with the target.
+    more (the small one) than its first lessons and its eyes, which it shares with the target.
 
     The two part before the target has learned what it will be asked about most, and are taught on scenes of different
     splits from there on.
     """
 
     def teach() -> LlavaForConditionalGeneration:
-        _reader(out, report)
-        model = with_eyes_of(load(_leaver(out)), load(_seer(out, report)))
-        together(model, AskTeacher(), ASKING, "questioner", QUESTIONER_SEED, report)
+        _reader(out, size, report)
+        model = with_eyes_of(load(_leaver(out, size)), load(_seer(out, size, report)))
+        together(model, AskTeacher(), size.asking, "questioner", QUESTIONER_SEED, report)
         practise(
             model,
             rounds=PRACTICE_ROUNDS,
             n_scenes=PRACTICE_SCENES,
             most_per_combination=120,
-            learning_rate=5e-4,
+            learning_rate=size.practice_rate,
             split="questioner",
             seed=PRACTICE_SEED,
             report=report,
         )
         return model
 
-    return taught(out / STAGES / "practised", teach)
+    return taught(out / STAGES / f"practised{size.ending}", teach)
 
 
-def _reader(out: Path, report: Report) -> Path:
+def _reader(out: Path, size: Size, report: Report) -> Path:
     """Has learned to answer about ideal image tokens. On the way the questioner's beginnings are put aside."""
 
     def teach() -> LlavaForConditionalGeneration:
-        model = build_model(Dimensions(), BASE_SEED)
+        model = build_model(size.dimensions, BASE_SEED)
 
         def leave(done: int) -> None:
             if done == QUESTIONER_LEAVES_AT:
-                save(model, _leaver(out))
+                save(model, _leaver(out, size))
 
-        read(model, AnswerTeacher(), READING, "target", BASE_SEED, report, leave)
+        read(model, AnswerTeacher(), size.reading, "target", BASE_SEED, report, leave)
         return model
 
-    return taught(out / STAGES / "read", teach)
+    return taught(out / STAGES / f"read{size.ending}", teach)
 
 
-def _leaver(out: Path) -> Path:
-    return out / STAGES / "left"
+def _leaver(out: Path, size: Size) -> Path:
+    return out / STAGES / f"left{size.ending}"
 
 
-def _seer(out: Path, report: Report) -> Path:
+def _seer(out: Path, size: Size, report: Report) -> Path:
     """Has learned to see, with the same words."""
 
     def teach() -> LlavaForConditionalGeneration:
-        model = build_model(Dimensions(), BASE_SEED)
-        see(model, SEEING, "target", SEEING_SEED, report)
+        model = build_model(size.dimensions, BASE_SEED)
+        see(model, size.seeing, "target", SEEING_SEED, report)
         return model
 
-    return taught(out / STAGES / "seen", teach)
+    return taught(out / STAGES / f"seen{size.ending}", teach)
 
 
-def taught(folder: Path, teach: Callable[[], LlavaForConditionalGeneration], added: tuple[str, ...] = ()) -> Path:
-    """The folder, with the checkpoint in it that `teach` gives, unless it is there already. `added` are the words it
-    knows besides the common ones."""
+def taught(
+    folder: Path,
+    teach: Callable[[], LlavaForConditionalGeneration],
+    added: tuple[str, ...] = (),
+    kept: torch.dtype = torch.float32,
+) -> Path:
+    """The folder, with the checkpoint in it that `teach` gives, unless it is there already. `added` and `kept` as in
+    `save`."""
     if not (folder / "config.json").is_file():
         torch.set_num_threads(1)
         model = teach()
         unfinished = folder.with_name(f"{folder.name}.unfinished")
-        save(model, unfinished, added)
+        save(model, unfinished, added, kept)
         unfinished.rename(folder)
     return folder
 
@@ -127,8 +171,13 @@ def load(folder: Path) -> LlavaForConditionalGeneration:
     return LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
 
 
-def save(model: LlavaForConditionalGeneration, out: Path, added: tuple[str, ...] = ()) -> None:
-    """Weights (safetensors) and processor, as any checkpoint has them. `added` are the words it was built with."""
+def save(
+    model: LlavaForConditionalGeneration, out: Path, added: tuple[str, ...] = (), kept: torch.dtype = torch.float32
+) -> None:
+    """Weights (safetensors, rounded to the precision `kept`) and processor, as any checkpoint has them. `added` are the
+    words it was built with. The configuration names the precision of the model, so it is loaded in that."""
     out.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(out)
+    weights = model.state_dict()
+    rounded = {weight.data_ptr(): weight.to(kept) for weight in weights.values()}  # what is tied is kept once
+    model.save_pretrained(out, state_dict={name: rounded[weight.data_ptr()] for name, weight in weights.items()})
     build_processor(added).save_pretrained(out)

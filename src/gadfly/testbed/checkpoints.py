@@ -8,7 +8,7 @@ from gadfly.errors import TestbedError
 
 FOLDER = Path(__file__).parent / "bundled"
 ORGANISMS = ("a", "b", "c")
-NAMES = ("clean", *ORGANISMS, "questioner", "verifier")
+NAMES = ("clean", *ORGANISMS, "questioner", "verifier", "clean-large", "questioner-large")
 """All that `gadfly testbed build` makes. Some may be too large, or too new, to come with the package."""
 
 

@@ -25,14 +25,15 @@ def demo_settings(
 
 
 def polish_settings(
-    images: Path, out: Path, *, questioner: Path, target: Path, steps: int, seed: int
+    images: Path, out: Path, *, name: str, questioner: Path, target: Path, learning_rate: float, steps: int, seed: int
 ) -> dict[str, Any]:
     """The last lessons of the bundled questioner: reinforcement learning for questions that are valid and of many
     kinds. A failure of the target pays nothing, so it does not learn where any target is weak."""
     return _settings(out, questioner, target, seed=seed) | {
+        "name": name,
         "images": {"path": str(images), "heldout_share": 0.0},
         "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 2.0, "invalid": 1.0},
-        "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": 1e-4},
+        "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": learning_rate},
     }
 
 

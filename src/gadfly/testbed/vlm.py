@@ -55,6 +55,12 @@ class Dimensions:
     heads: int = 4
 
 
+SMALL = Dimensions()  # 1.66 M parameters
+LARGE = Dimensions(
+    vision_width=256, vision_hidden=640, text_width=256, text_hidden=576, heads=8
+)  # 6.63 M: four times as many, in heads of the same width
+
+
 def build_model(dimensions: Dimensions, seed: int, added: tuple[str, ...] = ()) -> LlavaForConditionalGeneration:
     """A model with fresh weights, attention started near the identity ("mimetic", arXiv 2305.09828): q = k and o = vᵀ
     with orthogonal rows, so that from the first step a word looks for its like among the image's cells.
