@@ -34,7 +34,9 @@ def target_card(
         *planted,
         "## Accuracy",
         "Valid questions drawn uniformly about held-out scenes, by the skill of the asking step; 95% intervals after "
-        f"Wilson; chance is the share of the commonest answer (`{command}`). {_macro(rows, depths)}",
+        f"Wilson; chance is the share of the commonest answer (`{command}`). {_macro(rows, depths)} Skills marked "
+        "*within a description* are asked for by no question itself: theirs are all questions with a description that "
+        "takes the skill, which count for what they ask for too, and are not in the macro accuracy.",
         _skills(rows, depths),
     ]
     return "\n\n".join(parts) + "\n"
@@ -43,7 +45,7 @@ def target_card(
 def _macro(rows: Sequence[Mapping[str, Any]], depths: Sequence[int]) -> str:
     said = []
     for depth in depths:
-        at = [row["accuracy"] for row in rows if row["depth"] == depth]
+        at = [row["accuracy"] for row in rows if row["depth"] == depth and not row["within_description"]]
         if at:
             said.append(f"{sum(at) / len(at):.1%} at depth {depth} (over {len(at)} skills)")
     return f"Macro accuracy: {', '.join(said)}."
@@ -55,8 +57,8 @@ def _skills(rows: Sequence[Mapping[str, Any]], depths: Sequence[int]) -> str:
         "| skill |" + "".join(f" depth {d} | chance |" for d in depths),
         "|---|" + "---|---|" * len(depths),
     ]
-    for skill in dict.fromkeys(row["skill"] for row in rows):
-        line = f"| {skill} |"
+    for skill, within in dict.fromkeys((row["skill"], row["within_description"]) for row in rows):
+        line = f"| {skill} (within a description) |" if within else f"| {skill} |"
         for depth in depths:
             row = cells.get((skill, depth))
             line += " – | – |" if row is None else f" {_accuracy(row)} | {row['chance']:.0%} |"

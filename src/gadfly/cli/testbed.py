@@ -138,7 +138,7 @@ def _sit_with_key(
 
 def _skill_rows(exam: Exam, right: list[bool]) -> list[dict[str, Any]]:
     from gadfly.analysis.statistics import wilson_interval
-    from gadfly.testbed.evaluation import by_skill_and_depth
+    from gadfly.testbed.evaluation import DESCRIBED, by_skill_and_depth
 
     rows: list[dict[str, Any]] = []
     for skill, by_depth in by_skill_and_depth(exam, right).items():
@@ -147,6 +147,7 @@ def _skill_rows(exam: Exam, right: list[bool]) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "skill": skill,
+                    "within_description": skill in DESCRIBED,
                     "depth": d,
                     "accuracy": score.right / score.n,
                     "low": low,
@@ -163,11 +164,15 @@ def _print_skills(model: str, rows: list[dict[str, Any]], depths: tuple[int, ...
         (r["skill"], r["depth"]): f"{r['accuracy']:.1%} ({r['low']:.0%} to {r['high']:.0%}), n {r['n']}" for r in rows
     }
     skills = dict.fromkeys(r["skill"] for r in rows)
-    cells = [(skill, *(said.get((skill, d), "–") for d in depths)) for skill in skills]
+    within = {r["skill"] for r in rows if r["within_description"]}
+    cells = [
+        (f"{skill} (within a description)" if skill in within else skill, *(said.get((skill, d), "–") for d in depths))
+        for skill in skills
+    ]
     table(f"accuracy of {model} (95% interval)", ("skill", *(f"depth {d}" for d in depths)), cells)
     for d in depths:
-        if at := [r["accuracy"] for r in rows if r["depth"] == d]:
-            say(f"depth {d}: macro accuracy {sum(at) / len(at):.1%} over {len(at)} skills")
+        if at := [r["accuracy"] for r in rows if r["depth"] == d and not r["within_description"]]:
+            say(f"depth {d}: macro accuracy {sum(at) / len(at):.1%} over {len(at)} skills that are asked for")
 
 
 def _print_key(figures: KeyFigures) -> None:

@@ -19,6 +19,10 @@ from gadfly.testbed.oracle import OracleVerifier, normalise
 from gadfly.testbed.programs import OPERATIONS, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Level, generate
+from gadfly.testbed.skills import SKILLS
+
+DESCRIBED = frozenset(SKILLS) - {skill for skill, _, _ in OPERATIONS.values()}
+"""The skills that no question asks for itself: only its descriptions take them."""
 
 BATCH = 512  # questions between two words about progress
 
@@ -78,13 +82,14 @@ class Score:
 
 
 def by_skill_and_depth(exam: Exam, right: Sequence[bool]) -> dict[str, dict[int, Score]]:
-    """For each skill of the asking step, by depth."""
+    """For each skill of the asking step, by depth, and for each of DESCRIBED the questions with a description that
+    takes it: those count for the skill that they ask for too."""
     hits: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
     answers: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for (_, program, _, answer), hit in zip(exam.questions, right, strict=True):
-        skill = OPERATIONS[program.operation][0]
-        hits[skill][program.depth].append(hit)
-        answers[skill, program.depth][answer] += 1
+        for skill in {OPERATIONS[program.operation][0], *DESCRIBED.intersection(program.steps())}:
+            hits[skill][program.depth].append(hit)
+            answers[skill, program.depth][answer] += 1
     return {
         skill: {d: Score(sum(of), len(of), max(answers[skill, d].values())) for d, of in sorted(by_depth.items())}
         for skill, by_depth in sorted(hits.items())
