@@ -18,9 +18,11 @@ from rich.console import Console
 
 import gadfly.cli.output as output
 from cli_calls import Cli
+from gadfly.analysis.figures import points_text, rate_text
 from gadfly.analysis.rates import Rate
+from gadfly.analysis.statistics import Estimate
 from gadfly.cli.findings import print_comparison, print_examples, print_summary, summarise_over
-from gadfly.cli.output import as_plain, plain, progress, rate_text, say, table
+from gadfly.cli.output import as_plain, plain, progress, say, table
 from gadfly.records import Completion, Image, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.sqlite import SqliteStore
 from made_probes import make_probes
@@ -107,6 +109,9 @@ def test_a_rate_without_data_is_a_dash() -> None:
     assert rate_text(Rate(None, None, None, 0, 0)) == "–"
     assert rate_text(Rate(0.475, 0.441, 0.509, 100, 47)) == "47.5% (44.1 to 50.9)"
     assert rate_text(Rate(1.0, None, None, 1, 1)) == "100.0%"
+    assert rate_text(Rate(0.475, 0.441, 0.509, 100, 47), 100) == "47.5% (44.1 to 50.9, n 100)"
+    assert points_text(Estimate(0.03, -0.012, 0.072)) == "+3.0 (-1.2 to +7.2)"
+    assert points_text(Estimate(None, None, None)) == points_text(None) == "–"
 
 
 @given(st.text())

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from gadfly.analysis.coverage import Coverage, Growth
 from gadfly.analysis.curriculum import Course, Curriculum, SkillCourse
+from gadfly.analysis.figures import rate_text
 from gadfly.analysis.findings import Findings
 from gadfly.analysis.modes import Confirmation, Mode, ModeSearch
 from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.taxonomy import Node
 from gadfly.analysis.training import Mean
-from gadfly.cli.output import plain, rate_text, say, table
+from gadfly.cli.output import plain, say, table
 from gadfly.records import Probe, ProbeKey
 
 MAX_MODES = 15

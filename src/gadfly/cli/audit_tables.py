@@ -6,10 +6,11 @@ import numpy as np
 
 from gadfly.analysis.audit import Audit, Corrected
 from gadfly.analysis.confusion import VERDICTS, Agreement
+from gadfly.analysis.figures import rate_text
 from gadfly.analysis.rates import Rates, rates
 from gadfly.analysis.statistics import Estimate
 from gadfly.cli.findings import ANALYSIS_SEED
-from gadfly.cli.output import rate_text, say, table
+from gadfly.cli.output import say, table
 from gadfly.records import Probe, Verdict
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from gadfly.analysis.comparison import Distinct, compare, contrast
+from gadfly.analysis.figures import rate_text
 from gadfly.analysis.rates import FDR, Rate, Rates, rates
 from gadfly.analysis.skills import combination_table, skill_table
 from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.summary import Summary, gallery, summarise
 from gadfly.analysis.training import curves, window_size
-from gadfly.cli.output import as_plain, console, plain, print_json, rate_text, say, table
+from gadfly.cli.output import as_plain, console, plain, print_json, say, table
 from gadfly.cli.usage import limit_reached, print_usage, usage_of
 from gadfly.counts import Counts, Metric
 from gadfly.records import Probe, Usage

@@ -1,4 +1,4 @@
-"""How the command line prints: tables, rates with their intervals, progress with time left. Knows no computation.
+"""How the command line prints: tables, progress with time left. Knows no computation.
 
 Whatever a model or a file name brings along passes `plain` before it reaches a terminal, and is never read as markup:
 control characters could move the cursor, square brackets could hide text, and `:words:` could turn into pictures.
@@ -20,20 +20,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
-
-
-class HasInterval(Protocol):
-    """A rate as analysis gives it: None where there is no data."""
-
-    @property
-    def value(self) -> float | None: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-    @property
-    def n(self) -> int: ...
-
 
 _LOG_WIDTH = 150  # of tables that go to a file or a pipe
 _QUIET_S = 2.0  # what is over sooner needs no word about progress in a log
@@ -85,15 +71,6 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], num
     for row in rows:
         shown.add_row(*(Text(plain(cell)) for cell in row))
     console().print(shown)
-
-
-def rate_text(rate: HasInterval) -> str:
-    """`47.5% (44.1 to 50.9)`, or a dash where there is no data. n has a column of its own."""
-    if rate.value is None:
-        return "–"
-    if rate.low is None or rate.high is None:
-        return f"{rate.value:.1%}"
-    return f"{rate.value:.1%} ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
 
 
 def print_json(data: Any) -> None:

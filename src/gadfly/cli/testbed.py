@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gadfly.cli.output import Bar, as_plain, print_json, progress, rate_text, say, table
+from gadfly.analysis.figures import points_text, rate_text
+from gadfly.cli.output import Bar, as_plain, print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from gadfly.analysis.statistics import Estimate
+    from gadfly.bench.cards import SkillRow
     from gadfly.bench.keys import AnswerKey
     from gadfly.bench.organisms import KeyFigures, Measured
     from gadfly.testbed.evaluation import Exam
@@ -81,7 +82,7 @@ def evaluate(
     if card is not None:
         _write_card(card, model, path, rows, depths, figures, n=n, seed=seed, against=against)
     if as_json:
-        said: dict[str, Any] = {"model": str(model), "seed": seed, "rows": rows}
+        said: dict[str, Any] = {"model": str(model), "seed": seed, "rows": as_plain(rows)}
         if figures is not None:
             said |= {"key": str(key_file), "against": against, "planted": as_plain(figures)}
         print_json(said)
@@ -92,7 +93,7 @@ def evaluate(
 
 
 def _write_card(
-    card: Path, model: str, folder: Path, rows: list[dict[str, Any]], depths: tuple[int, ...],
+    card: Path, model: str, folder: Path, rows: list[SkillRow], depths: tuple[int, ...],
     figures: KeyFigures | None, *, n: int, seed: int, against: str | None,
 ) -> None:  # fmt: skip
     from safetensors import safe_open
@@ -136,43 +137,28 @@ def _sit_with_key(
     return [not wrong for wrong in organism.uniform_N.tolist()], figures
 
 
-def _skill_rows(exam: Exam, right: list[bool]) -> list[dict[str, Any]]:
+def _skill_rows(exam: Exam, right: list[bool]) -> list[SkillRow]:
     from gadfly.analysis.statistics import wilson_interval
+    from gadfly.bench.cards import SkillRow
     from gadfly.testbed.evaluation import DESCRIBED, by_skill_and_depth
 
-    rows: list[dict[str, Any]] = []
+    rows = []
     for skill, by_depth in by_skill_and_depth(exam, right).items():
         for d, score in by_depth.items():
             low, high = wilson_interval(score.right, score.n)
-            rows.append(
-                {
-                    "skill": skill,
-                    "within_description": skill in DESCRIBED,
-                    "depth": d,
-                    "accuracy": score.right / score.n,
-                    "low": low,
-                    "high": high,
-                    "n": score.n,
-                    "chance": score.commonest / score.n,
-                }
-            )
+            accuracy, chance = score.right / score.n, score.commonest / score.n
+            rows.append(SkillRow(skill, skill in DESCRIBED, d, accuracy, low, high, score.n, chance))
     return rows
 
 
-def _print_skills(model: str, rows: list[dict[str, Any]], depths: tuple[int, ...]) -> None:
-    said = {
-        (r["skill"], r["depth"]): f"{r['accuracy']:.1%} ({r['low']:.0%} to {r['high']:.0%}), n {r['n']}" for r in rows
-    }
-    skills = dict.fromkeys(r["skill"] for r in rows)
-    within = {r["skill"] for r in rows if r["within_description"]}
-    cells = [
-        (f"{skill} (within a description)" if skill in within else skill, *(said.get((skill, d), "–") for d in depths))
-        for skill in skills
-    ]
+def _print_skills(model: str, rows: list[SkillRow], depths: tuple[int, ...]) -> None:
+    from gadfly.bench.cards import macro_text
+
+    said = {(row.title, row.depth): rate_text(row, row.n) for row in rows}
+    titles = dict.fromkeys(row.title for row in rows)
+    cells = [(title, *(said.get((title, d), "–") for d in depths)) for title in titles]
     table(f"accuracy of {model} (95% interval)", ("skill", *(f"depth {d}" for d in depths)), cells)
-    for d in depths:
-        if at := [r["accuracy"] for r in rows if r["depth"] == d and not r["within_description"]]:
-            say(f"depth {d}: macro accuracy {sum(at) / len(at):.1%} over {len(at)} skills that are asked for")
+    say(macro_text(rows, depths))
 
 
 def _print_key(figures: KeyFigures) -> None:
@@ -186,14 +172,7 @@ def _print_key(figures: KeyFigures) -> None:
 
 def _figures(measured: Measured) -> tuple[str, str, str, str]:
     twin = "–" if measured.twin is None else rate_text(measured.twin)
-    return rate_text(measured.failure), str(measured.failure.n), twin, _points(measured.difference)
-
-
-def _points(difference: Estimate | None) -> str:
-    """A difference of percentages is in percentage points."""
-    if difference is None or difference.value is None or difference.low is None or difference.high is None:
-        return "–"
-    return f"{100 * difference.value:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    return rate_text(measured.failure), str(measured.failure.n), twin, points_text(measured.difference)
 
 
 @app.command()
