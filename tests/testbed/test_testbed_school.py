@@ -162,9 +162,7 @@ def test_what_could_be_bundled_and_is_not_can_be_built() -> None:
     for name in NOT_BUNDLED_YET:
         with pytest.raises(TestbedError, match=rf"clean, a, b, c, questioner; `gadfly testbed build {name} --out DIR`"):
             bundled(name)
-    with pytest.raises(
-        TestbedError, match=r"no bundled checkpoint 'd'; there are clean, a, b, c, questioner$"
-    ):
+    with pytest.raises(TestbedError, match=r"no bundled checkpoint 'd'; there are clean, a, b, c, questioner$"):
         bundled("d")
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gadfly.analysis.figures import rate_text
 from gadfly.cli.audit import RunPhase
 from gadfly.cli.commands import AsJson, MaxCalls, MaxCost, MaxTime, served_and_limited, warn_of_one_model_for_two
-from gadfly.cli.output import as_plain, plain, print_json, progress, rate_text, say, table
+from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
 from gadfly.cli.phase_findings import Phase, read_phase
 from gadfly.errors import BudgetSpent, ImageError
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gadfly.analysis.figures import rate_text
 from gadfly.cli.audit import Images, RunPhase
 from gadfly.cli.commands import AsJson
-from gadfly.cli.output import as_plain, plain, print_json, rate_text, say, table
+from gadfly.cli.output import as_plain, plain, print_json, say, table
 from gadfly.cli.phase_findings import Phase, read_phase
 
 if TYPE_CHECKING:
