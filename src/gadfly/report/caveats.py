@@ -1,4 +1,4 @@
-"""What a reader must know before believing a report, in plain words. Says what holds for this run only; measures nothing."""
+"""What a reader must know before believing a report, in plain words: what holds for this run. Measures nothing."""
 
 from __future__ import annotations
 

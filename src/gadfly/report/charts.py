@@ -1,4 +1,4 @@
-"""The curves of a report as data: what a script draws and a table beside it says. Knows no pixels, computes no numbers."""
+"""The curves of a report as data: what a script draws and a table says. Knows no pixels, computes no numbers."""
 
 from __future__ import annotations
 
@@ -118,7 +118,8 @@ def training_charts(windows: Sequence[Window]) -> list[Chart]:
             line("could not be judged, of all", "undecided", lambda w: w.undecided),
         ),
     )
-    names = sorted({name for w in windows for name, mean in w.terms.items() if mean.value is not None})
+    found_names = {name for w in windows for name, mean in w.terms.items() if mean.value is not None}
+    names = [name for name in _TERM_NAMES if name in found_names] + sorted(found_names - set(_TERM_NAMES))
     nothing = Mean(None, None, None, 0)
     terms = [
         line(

@@ -1,4 +1,4 @@
-"""The files beside the pages: modes.csv, failures.jsonl, report.md. Untrusted texts are made harmless for each format."""
+"""The files beside the pages: modes.csv, failures.jsonl, report.md. Makes untrusted texts harmless for each format."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import json
 import re
 from collections.abc import Iterator
 
-from gadfly.records import Verdict
+from gadfly.analysis.rates import distinct
+from gadfly.records import Probe, Verdict
 from gadfly.report.cards import record
 from gadfly.report.material import Material
+from gadfly.report.sampling import spread
 from gadfly.report.views import Site
 from gadfly.report.wording import count, interval, number, one_line, percent, percent_interval, shown
 
 MAX_MODES = 15
 MAX_EXAMPLES = 8
+MAX_FAILURES = 30_000
+"""Lines of failures.jsonl, some 10 MB: a report is to be mailed. The store has all."""
 
 _COLUMNS = (
     "id name items failure_rate low high n wrong elsewhere lift lift_low lift_high held_up mean_depth novelty confirmation "
@@ -49,11 +53,16 @@ def _cell(value: object) -> object:
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
+def failures(material: Material) -> list[Probe]:
+    """The different WRONG probes that failures.jsonl has: all of them, or MAX_FAILURES spread evenly over the run."""
+    return spread([probe for probe in distinct(material.probes) if probe.verdict is Verdict.WRONG], MAX_FAILURES)
+
+
 def failures_jsonl(material: Material) -> Iterator[str]:
-    """A line for each WRONG probe, equal ones included."""
-    for probe in material.probes:
-        if probe.verdict is Verdict.WRONG:
-            yield json.dumps(record(probe, material.skills), ensure_ascii=True) + "\n"
+    """A line for each of them."""
+    for probe in failures(material):
+        line = record(probe, material.skills)
+        yield json.dumps(line, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 
 def report_md(site: Site) -> str:

@@ -1,4 +1,4 @@
-"""Turns what a report shows into pages: templates, styles and scripts put into each, and the policy that lets them in."""
+"""Turns what a report shows into pages: templates, with styles, scripts and the policy that lets them in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from gadfly.records import Verdict
 from gadfly.report import wording
 from gadfly.report.charts import sparkline
+from gadfly.report.exports import failures
 from gadfly.report.policy import json_block, policy
 from gadfly.report.taxonomy_map import SHADES, style
 from gadfly.report.views import LEADING, ModeView, Site, evidence_link
@@ -26,7 +27,7 @@ _CHARTS = ("vendor/uplot.js", "assets/charts.js")
 def index_page(site: Site) -> str:
     data = {chart.id: chart.data() for chart in _charts(site)}
     scripts = [*(_CHARTS if data else ()), "assets/tree.js"]
-    return _render("index.html", site, scripts, [style(site.tree)], data=data, leading=site.held[:LEADING])
+    return _render("index.html", site, scripts, [style(site.tree)], data=data, leading=site.held[:LEADING], n_failures=len(failures(site.material)))
 
 
 def mode_page(site: Site, view: ModeView) -> str:

@@ -1,4 +1,4 @@
-"""Which probes a report shows of a run that may have a hundred thousand. Chosen by rule, without chance; counts nothing."""
+"""Which probes a report shows of a run that may have a hundred thousand. By rule, without chance; counts nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gadfly.analysis.modes import Mode
 from gadfly.analysis.rates import distinct
 from gadfly.records import Probe, ProbeKey, Verdict
 
-MAX_SHOWN = 600
-OF_VERDICT = {Verdict.WRONG: 120, Verdict.RIGHT: 80, Verdict.INVALID: 60, Verdict.UNDECIDED: 60}
-OF_SKILL = {Verdict.WRONG: 6, Verdict.RIGHT: 3}
+MAX_SHOWN = 400
+OF_VERDICT = {Verdict.WRONG: 80, Verdict.RIGHT: 60, Verdict.INVALID: 50, Verdict.UNDECIDED: 50}
+OF_SKILL = {Verdict.WRONG: 5, Verdict.RIGHT: 2}
 OF_MODE = 4
 
 

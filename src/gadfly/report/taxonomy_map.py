@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.taxonomy import Node
@@ -47,10 +48,10 @@ class Branch:
 
 def branches(nodes: Iterable[Node]) -> tuple[Branch, ...]:
     """The families, those of skills first and the most asked first, each with its children likewise."""
-    ordered = sorted(nodes, key=lambda node: (node.name in _OTHERS, -node.failure.n, node.name))
+    ordered = sorted(nodes, key=lambda node: (node.name in _OTHERS, -_family_size(node), node.name))
     skills = [node for node in ordered if node.name not in _OTHERS]
     room = Box(0.0, 0.0, 100.0, 100.0 * HEIGHT)
-    boxes = _percent(squarify([float(max(node.failure.n, 1)) for node in skills], room), room)
+    boxes = _percent(squarify([_family_size(node) for node in skills], room), room)
     nowhere = Box(0.0, 0.0, 0.0, 0.0)
     boxes += [nowhere] * (len(ordered) - len(skills))
     return tuple(_family(node, box, f"t{i}") for i, (node, box) in enumerate(zip(ordered, boxes, strict=True)))
@@ -59,7 +60,7 @@ def branches(nodes: Iterable[Node]) -> tuple[Branch, ...]:
 def _family(node: Node, box: Box, anchor: str) -> Branch:
     ordered = sorted(node.children, key=lambda child: (-child.failure.n, child.name))
     room = Box(0.0, 0.0, max(box.width, 1e-3), max(box.height * HEIGHT, 1e-3))
-    boxes = _percent(squarify([float(max(child.failure.n, 1)) for child in ordered], room), room)
+    boxes = _percent(squarify([_size(child) for child in ordered], room), room)
     children = tuple(
         _branch(child, where, f"{anchor}-{i}", tuple(_leaf(mode) for mode in child.children))
         for i, (child, where) in enumerate(zip(ordered, boxes, strict=True))
@@ -84,6 +85,15 @@ def shade(rate: Rate) -> int | None:
     if rate.value is None or rate.low is None or rate.high is None or rate.high - rate.low > WIDEST:
         return None
     return min(SHADES - 1, int(rate.value * SHADES))
+
+
+def _size(node: Node) -> float:
+    """A box's area: the square root, or else what is rarely asked could not be seen beside what is asked daily."""
+    return sqrt(max(node.failure.n, 1))
+
+
+def _family_size(node: Node) -> float:
+    return sum(map(_size, node.children)) or _size(node)
 
 
 def _percent(boxes: Sequence[Box], room: Box) -> list[Box]:

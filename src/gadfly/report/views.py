@@ -1,4 +1,4 @@
-"""What each page shows, put together from the material: modes with their cards, the tree, charts. Computes no numbers."""
+"""What each page shows, put together from the material: modes with cards, tree, charts. Computes no numbers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from gadfly.analysis.items import kind_of
 from gadfly.analysis.modes import Confirmation, Mode
+from gadfly.analysis.novelty import Novelty
 from gadfly.analysis.summary import gallery
 from gadfly.analysis.usage import total
 from gadfly.analysis.wording import title
@@ -24,12 +25,29 @@ from gadfly.report.taxonomy_map import Branch, branches
 from gadfly.report.thumbnails import OpenImage, Thumbnails
 from gadfly.report.wording import shown
 
-PICTURE_BYTES = 14_000_000
+PICTURE_BYTES = 11_000_000
 """Of data: URLs in all pages of a report together, so that it can be mailed; what is left is for the texts."""
 
+SHORT = 4
+"""A model's name with fewer letters is shown with the folder that it is in."""
+
 EVIDENCE = 20
+ALL_EVIDENCE = 500
+"""Wrong answers on a mode's page, and on all of them together: where there are many modes each shows fewer."""
+
 LEADING = 6
 """Modes that the front page shows with pictures."""
+
+TESTED = {
+    Confirmation.UNTESTED: "not tested afresh",
+    Confirmation.CONFIRMED: "confirmed",
+    Confirmation.NOT_CONFIRMED: "not confirmed",
+}
+KNOWN = {
+    Novelty.KNOWN: "known kind of failure",
+    Novelty.NEW_COMBINATION: "new combination of known kinds",
+    Novelty.NOVEL: "new kind of failure",
+}
 
 KINDS = {"skill": "needs", "concept": "is about", "answer": "right answer", "image": "picture"}
 
@@ -55,6 +73,14 @@ class ModeView:
         """Cards for a strip of pictures: different pictures, as far as there are."""
         by_image = {one.image_ids: one for one in reversed(self.cards) if one.thumbnails[0] is not None}
         return tuple(reversed(list(by_image.values())))[:4]
+
+    @property
+    def tested(self) -> str:
+        return TESTED[self.mode.confirmation]
+
+    @property
+    def known(self) -> str | None:
+        return None if self.mode.novelty is None else KNOWN[self.mode.novelty]
 
     @property
     def confirmed(self) -> bool:
@@ -150,9 +176,10 @@ def evidence_link(verdict: Verdict | None = None, skill: str | None = None) -> s
 
 def _modes(material: Material, by_key: Mapping[ProbeKey, Probe], thumbnails: Thumbnails) -> tuple[ModeView, ...]:
     views, rank = [], 0
+    n_each = min(EVIDENCE, max(6, ALL_EVIDENCE // max(len(material.findings.search.modes), 1)))
     for mode in material.findings.search.modes:
         rank += mode.held_up is True
-        evidence = [by_key[key] for key in mode.evidence[:EVIDENCE] if key in by_key]
+        evidence = [by_key[key] for key in mode.evidence[:n_each] if key in by_key]
         views.append(
             ModeView(
                 mode=mode,
@@ -194,5 +221,6 @@ def _model(config: Mapping[str, Any], role: str) -> str:
         return "uniform sampler"
     if role == "verifier" and settings.get("kind") in ("oracle", "reference"):
         return {"oracle": "oracle", "reference": "reference answers"}[settings["kind"]]
-    name = str(settings.get("model") or "").rstrip("/")
-    return shown(name.split("/")[-1], 60) or f"the {role}"
+    path = str(settings.get("model") or "").rstrip("/").split("/")
+    # A folder called "a" says too little by itself.
+    return shown("/".join(path[-2:] if len(path[-1]) < SHORT else path[-1:]), 60) or f"the {role}"

@@ -84,7 +84,7 @@
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: false, range: chart.x.length > 1 ? undefined : [chart.x[0] - 1, chart.x[0] + 1] }, y: { range } },
       axes: [
-        { ...axis, label: chart.xName, grid: { show: false } },
+        { ...axis, label: chart.xName, size: 28, grid: { show: false } },
         { ...axis, label: chart.yName, size: 48, grid: { stroke: colour("line"), width: 1 }, values: (_, ticks) => ticks.map((y) => (chart.unit === "percent" ? `${Math.round(100 * y)}%` : y.toLocaleString("en"))) },
       ],
       series,

@@ -16,10 +16,9 @@
     document.querySelectorAll(".card").forEach((card, i) => {
       const image = card.querySelector(".zoom img");
       if (!image) return;
-      const [head, body] = image.src.split(",");
-      const ending = head.includes("png") ? "png" : "jpg";
+      const body = image.src.split(",")[1];
       // A picture is named by its hash: what its file was called may be anything.
-      const name = `${data.mode.id}/images/${data.probes[i].images[0].sha256.replace(/[^0-9A-Za-z]/g, "").slice(0, 16)}.${ending}`;
+      const name = `${data.mode.id}/images/${data.probes[i].images[0].sha256.replace(/[^0-9A-Za-z]/g, "").slice(0, 16)}.webp`;
       files.set(name, Uint8Array.from(atob(body), (c) => c.charCodeAt(0)));
     });
     return [...files];
