@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-
 from analysis_speed import make_run
+
 from gadfly.images.folder import FolderSource
 
 CHROMIUM = "/usr/bin/chromium"
@@ -61,7 +61,17 @@ def main() -> None:
         run, pictures, out = (Path(scratch) / name for name in ("run", "pictures", "report"))
         make_pictures(pictures, chosen.images)
         make_run(run, chosen.probes, chosen.images, list(FolderSource(pictures)))
-        command = [sys.executable, "-m", "gadfly.cli.main", "report", str(run), "--images", str(pictures), "-o", str(out)]
+        command = [
+            sys.executable,
+            "-m",
+            "gadfly.cli.main",
+            "report",
+            str(run),
+            "--images",
+            str(pictures),
+            "-o",
+            str(out),
+        ]
         began = time.perf_counter()
         subprocess.run(command, check=True)
         took = time.perf_counter() - began

@@ -23,7 +23,8 @@ def caveats(material: Material) -> list[tuple[str, str]]:
         found.append(
             (
                 "Failure modes",
-                "They were looked for on one half of the pictures, and the rates shown are of the other half, so that a mode "
+                "They were looked for on one half of the pictures, and the rates shown "
+                "are of the other half, so that a mode "
                 "is not praised for the luck by which it was found. What the questions of a mode have in common need "
                 "not be what makes the target fail."
                 + (
@@ -39,7 +40,8 @@ def caveats(material: Material) -> list[tuple[str, str]]:
             (
                 "Left out",
                 f"{count(rates.undecided.successes)} of {count(rates.undecided.n)} questions "
-                f"({percent(rates.undecided.value)}) could not be judged, for reasons that are ours and not the target's: they "
+                f"({percent(rates.undecided.value)}) could not be judged, for reasons "
+                f"that are ours and not the target's: they "
                 "are in no other rate.",
             )
         )
@@ -48,15 +50,18 @@ def caveats(material: Material) -> list[tuple[str, str]]:
         found.append(
             (
                 "Repeated questions",
-                f"The same question about the same picture counts once: {count(n_all)} were asked, {count(rates.n_probes)} of "
+                f"The same question about the same picture counts once: {count(n_all)} "
+                f"were asked, {count(rates.n_probes)} of "
                 "them different.",
             )
         )
     found.append(
         (
             "Intervals",
-            "Every interval is a 95% interval that takes questions about one picture as alike, since one difficult picture can "
-            "spoil many questions. It says how much chance could have moved the number; it says nothing of mistakes by the "
+            "Every interval is a 95% interval that takes questions about one "
+            "picture as alike, since one difficult picture can "
+            "spoil many questions. It says how much chance could have moved the "
+            "number; it says nothing of mistakes by the "
             "verifier.",
         )
     )
@@ -70,7 +75,8 @@ def _selection(material: Material) -> tuple[str, str]:
     return (
         "What the rates are of",
         (
-            "They are of the questions that the questioner chose to ask while it was being rewarded for finding failures. "
+            "They are of the questions that the questioner chose to ask while it "
+            "was being rewarded for finding failures. "
             if trained
             else "They are of the questions that the questioner chose to ask. "
         )
@@ -82,7 +88,8 @@ def _judge(material: Material) -> tuple[str, str]:
     verifier = material.origin.config.get("verifier", {})
     kind = _JUDGES.get(str(verifier.get("kind", "")), "a verifier")
     labels = (
-        f"{count(material.n_labels)} of its verdicts were checked by somebody; gadfly audit gives the rates corrected for its "
+        f"{count(material.n_labels)} of its verdicts were checked by somebody; "
+        f"gadfly audit gives the rates corrected for its "
         "errors."
         if material.n_labels
         else "Nobody has checked its verdicts in this run; gadfly audit does that."

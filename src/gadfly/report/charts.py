@@ -105,7 +105,8 @@ def training_charts(windows: Sequence[Window]) -> list[Chart]:
     found = Chart(
         "course",
         "What the questioner found, step by step",
-        "Each point covers a run of training steps. Failures found: the share of judged questions that were fair and that "
+        "Each point covers a run of training steps. Failures found: the share "
+        "of judged questions that were fair and that "
         "the target answered wrongly. Fair questions: the share of judged questions that the verifier accepted.",
         "training step",
         "share of judged questions",
@@ -132,7 +133,8 @@ def training_charts(windows: Sequence[Window]) -> list[Chart]:
     rewards = Chart(
         "rewards",
         "What it was rewarded for",
-        "The reward of a question is a weighted sum of the terms drawn here unweighted; the weights are under “How the run "
+        "The reward of a question is a weighted sum of the terms drawn here "
+        "unweighted; the weights are under “How the run "
         "was made”. Means over all questions of a run of steps.",
         "training step",
         "mean",
@@ -182,7 +184,8 @@ def coverage_chart(found: Coverage) -> Chart:
     return Chart(
         "coverage",
         "How much has been seen",
-        "How many different skills, and combinations of skills, a number of questions shows on average. A curve that has "
+        "How many different skills, and combinations of skills, a number of "
+        "questions shows on average. A curve that has "
         "become flat has little left to show.",
         "questions asked",
         "different ones seen",

@@ -22,7 +22,8 @@ MAX_FAILURES = 30_000
 """Lines of failures.jsonl, some 10 MB: a report is to be mailed. The store has all."""
 
 _COLUMNS = (
-    "id name items failure_rate low high n wrong elsewhere lift lift_low lift_high held_up mean_depth novelty confirmation "
+    "id name items failure_rate low high n wrong elsewhere lift lift_low "
+    "lift_high held_up mean_depth novelty confirmation "
     "confirmed_failure_rate confirmed_low confirmed_high confirmed_n"
 ).split()
 

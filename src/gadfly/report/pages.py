@@ -27,7 +27,15 @@ _CHARTS = ("vendor/uplot.js", "assets/charts.js")
 def index_page(site: Site) -> str:
     data = {chart.id: chart.data() for chart in _charts(site)}
     scripts = [*(_CHARTS if data else ()), "assets/tree.js"]
-    return _render("index.html", site, scripts, [style(site.tree)], data=data, leading=site.held[:LEADING], n_failures=len(failures(site.material)))
+    return _render(
+        "index.html",
+        site,
+        scripts,
+        [style(site.tree)],
+        data=data,
+        leading=site.held[:LEADING],
+        n_failures=len(failures(site.material)),
+    )
 
 
 def mode_page(site: Site, view: ModeView) -> str:
