@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from gadfly.store.sqlite import SqliteStore
 from made_probes import RIGHT, WRONG, make_probe
 
 
-def made(folder: Path, phases: dict[str, Iterable[Probe]], images: Path) -> Path:
+def made(folder: Path, phases: Mapping[str, Iterable[Probe]], images: Path) -> Path:
     """A run with these phases, as far as a store goes."""
     config = {"images": {"path": str(images)}, "target": {"model": "models/small-vlm"}}
     with SqliteStore.create(folder, folder.name, config, {"gadfly": "0.1.0"}, 3) as store:
