@@ -33,7 +33,7 @@ LOOK = """() => {
     strangers: all("iframe, object, embed, base, form, video, audio, marquee, math, animate, use").length,
     handlers: all("*").filter(handlers).length,
     addresses: all("a[href]").map((a) => a.getAttribute("href")).filter((href) => /^[a-z]+:/i.test(href)),
-    pictures: all("img").filter((one) => !one.src.startsWith("data:image/webp;base64,")).length,
+    pictures: all("img[src]").filter((one) => !one.src.startsWith("data:image/webp;base64,")).length,
   };
 }"""
 CLEAN: dict[str, object] = {
