@@ -153,7 +153,7 @@ def test_charts_answer_to_pointer_and_keys(folder: Path, seen: Watched) -> None:
     plot.hover()
     tip = plot.locator(".tip")
     assert tip.is_visible()
-    assert "failures found" in tip.inner_text() and "n = " in tip.inner_text()
+    assert "failures found" in tip.inner_text() and "n\u00a0=" in tip.inner_text()
     plot.focus()
     seen.page.keyboard.press("ArrowRight")
     first = tip.inner_text()

@@ -29,7 +29,7 @@ from gadfly.report.taxonomy_map import shade
 from gadfly.report.thumbnails import Thumbnails
 from gadfly.report.treemap import Box, squarify
 from gadfly.report.views import build_site, evidence_link
-from gadfly.report.wording import duration, interval, percent, percent_interval, shown
+from gadfly.report.wording import chance, duration, interval, percent, percent_interval, shown
 from made_probes import RIGHT, WRONG, make_probe
 from report_material import material_of, odd_runs, open_image, ordinary
 
@@ -85,6 +85,7 @@ def test_numbers_are_written_with_their_intervals() -> None:
     rate = Rate(0.4924, 0.478, 0.505, 25_372, 12_493)
     assert (percent(rate.value), percent_interval(rate)) == ("49.2%", "47.8 to 50.5")
     assert percent(None) == "–"
+    assert [chance(q) for q in (2e-218, 0.0008, 0.0084)] == ["less than 0.1%", "less than 0.1%", "0.8%"]
     assert interval(Mean(2.0, 1.904, 2.096, 10)) == "1.90 to 2.10"
     assert [duration(s) for s in (4.24, 200, 4320)] == ["4.2 s", "3 min 20 s", "1 h 12 min"]
 

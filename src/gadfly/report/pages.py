@@ -130,7 +130,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in "percent percent_interval number interval count duration moment shown one_line".split():
+    for name in "chance percent percent_interval number interval count duration moment shown one_line".split():
         environment.filters[name] = getattr(wording, name)
     environment.filters["json_block"] = json_block
     environment.globals.update(Verdict=Verdict, evidence_link=evidence_link, SHADES=SHADES, sparkline=sparkline)

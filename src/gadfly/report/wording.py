@@ -34,6 +34,11 @@ def percent_interval(found: HasInterval) -> str:
     return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
 
 
+def chance(q: float) -> str:
+    """A small share: 0.8%, or that it is less than 0.1%."""
+    return "less than 0.1%" if q < 0.001 else f"{q:.1%}"
+
+
 def number(value: float | None, digits: int = 2) -> str:
     return NOTHING if value is None else f"{value:,.{digits}f}"
 

@@ -20,7 +20,7 @@
     const low = line.low[i], high = line.high[i];
     const bare = (x) => write(chart, x).replace("%", "");
     const bounds = low === null || high === null ? "" : ` (${bare(low)} to ${bare(high)})`;
-    return [line.name, write(chart, value), `${bounds}, n = ${line.n[i].toLocaleString("en")}`];
+    return [line.name, write(chart, value), `${bounds}, n\u00a0=\u00a0${line.n[i].toLocaleString("en")}`];
   };
 
   const withAlpha = (hex, alpha) => {
