@@ -42,6 +42,7 @@ TESTED = {
     Confirmation.UNTESTED: "not tested afresh",
     Confirmation.CONFIRMED: "confirmed",
     Confirmation.NOT_CONFIRMED: "not confirmed",
+    Confirmation.OPEN: "tested afresh, still open",
 }
 KNOWN = {
     Novelty.KNOWN: "known kind of failure",
