@@ -169,7 +169,7 @@ def test_none_runs_when_the_page_is_used(folder: Path, browser: Browser) -> None
         for i in range(0, 24, 3):
             seen.page.locator(".zoom").nth(i).click()
             assert seen.page.locator("dialog").is_visible()
-            seen.page.get_by_role("button", name="Close").click()
+            seen.page.get_by_role("button", name="Close", exact=True).click()
         assert seen.page.evaluate(LOOK) == CLEAN
         assert seen.dialogs == []
         assert seen.complaints == []
