@@ -25,7 +25,7 @@ from gadfly.report.taxonomy_map import Branch, branches
 from gadfly.report.thumbnails import OpenImage, Thumbnails
 from gadfly.report.wording import shown
 
-PICTURE_BYTES = 11_000_000
+PICTURE_BYTES = 9_000_000
 """Of data: URLs in all pages of a report together, so that it can be mailed; what is left is for the texts."""
 
 SHORT = 4
