@@ -28,9 +28,11 @@ from gadfly.testbed.skills import SKILLS
 PER_STEP = 1000
 
 
-def make_run(folder: Path, n: int, n_images: int) -> None:
+def make_run(folder: Path, n: int, n_images: int, images: list[Image] | None = None) -> None:
+    """A run of `n` probes about `images`, or about `n_images` that are not there."""
     rng = np.random.default_rng(0)
-    images = [Image(f"{i:064x}", f"{i}.png", 96, 96) for i in range(n_images)]
+    if images is None:
+        images = [Image(f"{i:064x}", f"{i}.png", 96, 96) for i in range(n_images)]
     answers = ("yes", "no", "0", "1", "2", "3", "5", "red", "blue", "circle")
     config = {"verifier": {"kind": "oracle"}, "images": {"path": str(folder / "gone")}}
     with SqliteStore.create(folder, "speed", config, {}, 0) as store:

@@ -35,6 +35,7 @@ def demo(
         sweep_line,
         training_line,
     )
+    from gadfly.cli.report import build as build_report
     from gadfly.config import from_dict
     from gadfly.testbed.recipe import demo_settings
     from gadfly.wiring import Wiring
@@ -89,6 +90,10 @@ def demo(
         say(f"The run is in {runs.folder_of(config)}. Three pictures of it:")
         for path in draw_pictures(wiring, everything, store):
             say(f"  {path}")
+    say("5. Looking for what the wrong answers have in common, and writing the report.")
+    built = build_report([str(runs.folder_of(config))], None, None)
+    say()
+    say(f"The report: open {built.index} in a browser.", style="bold")
 
 
 def _draw(images: Path, seed: int, bar: Bar) -> None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import gadfly
-from gadfly.cli import analyze, audit, commands, confirm, demo, doctor, modes, reading, testbed, transfer
+from gadfly.cli import analyze, audit, commands, confirm, demo, doctor, modes, reading, report, testbed, transfer
 from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
@@ -53,6 +53,7 @@ app.command("analyze")(analyze.analyze)
 app.command("modes")(modes.modes)
 app.command("confirm")(confirm.confirm)
 app.command("transfer")(transfer.transfer)
+app.command("report")(report.report)
 app.command("audit")(audit.audit)
 app.command("rejudge")(audit.rejudge)
 app.add_typer(testbed.app, name="testbed")

@@ -1,0 +1,227 @@
+"""What each page shows, put together from the material: modes with cards, tree, charts. Computes no numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+from gadfly.analysis.items import kind_of
+from gadfly.analysis.modes import Confirmation, Mode
+from gadfly.analysis.novelty import Novelty
+from gadfly.analysis.summary import gallery
+from gadfly.analysis.usage import total
+from gadfly.analysis.wording import title
+from gadfly.records import Probe, ProbeKey, Usage, Verdict
+from gadfly.report.cards import SAID, SIGNS, Card, card
+from gadfly.report.caveats import caveats
+from gadfly.report.charts import Chart, coverage_chart, curriculum_chart, training_charts
+from gadfly.report.material import Material
+from gadfly.report.sampling import sample
+from gadfly.report.taxonomy_map import Branch, branches
+from gadfly.report.thumbnails import OpenImage, Thumbnails
+from gadfly.report.wording import shown
+
+PICTURE_BYTES = 9_000_000
+"""Of data: URLs in all pages of a report together, so that it can be mailed; what is left is for the texts."""
+
+SHORT = 4
+"""A model's name with fewer letters is shown with the folder that it is in."""
+
+EVIDENCE = 20
+ALL_EVIDENCE = 500
+"""Wrong answers on a mode's page, and on all of them together: where there are many modes each shows fewer."""
+
+LEADING = 6
+"""Modes that the front page shows with pictures."""
+
+TESTED = {
+    Confirmation.UNTESTED: "not tested afresh",
+    Confirmation.CONFIRMED: "confirmed",
+    Confirmation.NOT_CONFIRMED: "not confirmed",
+    Confirmation.OPEN: "tested afresh, still open",
+}
+KNOWN = {
+    Novelty.KNOWN: "known kind of failure",
+    Novelty.NEW_COMBINATION: "new combination of known kinds",
+    Novelty.NOVEL: "new kind of failure",
+}
+
+KINDS = {"skill": "needs", "concept": "is about", "answer": "right answer", "image": "picture"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModeView:
+    """A failure mode with its page. `traits` are what its questions have in common, as (kind, value); `place` is its
+    rank among those that held up, None for the others."""
+
+    mode: Mode
+    rank: int | None
+    name: str
+    description: str
+    traits: tuple[tuple[str, str], ...]
+    cards: tuple[Card, ...]
+
+    @property
+    def page(self) -> str:
+        return f"modes/{self.mode.id}.html"
+
+    @property
+    def leading(self) -> tuple[Card, ...]:
+        """Cards for a strip of pictures: different pictures, as far as there are."""
+        by_image = {one.image_ids: one for one in reversed(self.cards) if one.thumbnails[0] is not None}
+        return tuple(reversed(list(by_image.values())))[:4]
+
+    @property
+    def tested(self) -> str:
+        return TESTED[self.mode.confirmation]
+
+    @property
+    def known(self) -> str | None:
+        return None if self.mode.novelty is None else KNOWN[self.mode.novelty]
+
+    @property
+    def confirmed(self) -> bool:
+        return self.mode.confirmation is Confirmation.CONFIRMED
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One verdict's part of all different questions: for the bar at the top. `start` and `width` are in percent."""
+
+    verdict: Verdict
+    sign: str
+    said: str
+    n: int
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything that the pages of one report show."""
+
+    material: Material
+    target: str
+    questioner: str
+    verifier: str
+    shares: tuple[Share, ...]
+    modes: tuple[ModeView, ...]
+    tree: tuple[Branch, ...]
+    charts: tuple[Chart, ...]
+    depth_chart: Chart | None
+    coverage_chart: Chart | None
+    gallery: tuple[Card, ...]
+    sample: tuple[Card, ...]
+    sampled_skills: tuple[str, ...]
+    caveats: tuple[tuple[str, str], ...]
+    usage: Usage | None
+    n_images: int
+    images_hash: str
+    config_json: str
+    pictures_missing: bool
+
+    @property
+    def held(self) -> tuple[ModeView, ...]:
+        return tuple(one for one in self.modes if one.rank is not None)
+
+
+def build_site(material: Material, open_image: OpenImage) -> Site:
+    """The whole report, pictures included. What `open_image` raises as ImageError leaves a picture out."""
+    thumbnails = Thumbnails(open_image, PICTURE_BYTES)
+    by_key = {probe.key: probe for probe in material.probes}
+    modes = _modes(material, by_key, thumbnails)
+    shown_first = tuple(card(probe, material.skills, thumbnails) for probe in gallery(material.probes))
+    sampled = tuple(
+        card(probe, material.skills, thumbnails)
+        for probe in sample(material.probes, material.skills, material.findings.search.modes)
+    )
+    config, findings = material.origin.config, material.findings
+    image_ids = sorted({image.id for probe in material.probes for image in probe.images})
+    cards = [*shown_first, *sampled]
+    return Site(
+        material=material,
+        target=_model(config, "target"),
+        questioner=_model(config, "questioner"),
+        verifier=_model(config, "verifier"),
+        shares=_shares(material),
+        modes=modes,
+        tree=branches(findings.taxonomy),
+        charts=tuple(training_charts(material.windows)),
+        depth_chart=None if findings.curriculum is None else curriculum_chart(findings.curriculum),
+        coverage_chart=None if findings.coverage is None else coverage_chart(findings.coverage),
+        gallery=shown_first,
+        sample=sampled,
+        sampled_skills=tuple(sorted({skill for one in sampled for skill in one.skills})),
+        caveats=tuple(caveats(material)),
+        usage=total(list(material.usage.values())) if material.usage else None,
+        n_images=len(image_ids),
+        images_hash=sha256("\n".join(image_ids).encode("utf-8", "surrogatepass")).hexdigest(),
+        config_json=shown(json.dumps(config, indent=2, ensure_ascii=False), 20_000),
+        pictures_missing=bool(cards) and all(one is None for card in cards for one in card.thumbnails),
+    )
+
+
+def evidence_link(verdict: Verdict | None = None, skill: str | None = None) -> str:
+    """Where the probes behind a number are: the page of evidence, opened at a verdict or a skill."""
+    parts = []
+    if verdict is not None:
+        parts.append(f"verdict={verdict.value}")
+    if skill is not None:
+        parts.append(f"skill={quote(skill, safe='', errors='replace')}")
+    return "evidence.html" + (f"#{'&'.join(parts)}" if parts else "")
+
+
+def _modes(material: Material, by_key: Mapping[ProbeKey, Probe], thumbnails: Thumbnails) -> tuple[ModeView, ...]:
+    views, rank = [], 0
+    n_each = min(EVIDENCE, max(6, ALL_EVIDENCE // max(len(material.findings.search.modes), 1)))
+    for mode in material.findings.search.modes:
+        rank += mode.held_up is True
+        evidence = [by_key[key] for key in mode.evidence[:n_each] if key in by_key]
+        views.append(
+            ModeView(
+                mode=mode,
+                rank=rank if mode.held_up is True else None,
+                name=shown(mode.name, 160),
+                description=shown(mode.description, 600),
+                traits=tuple((KINDS[kind_of(item)], shown(_trait(item), 80)) for item in mode.items),
+                cards=tuple(card(probe, material.skills, thumbnails) for probe in evidence),
+            )
+        )
+    return tuple(views)
+
+
+def _trait(item: str) -> str:
+    name = title([item])
+    return {"answer": name.removeprefix("answer "), "image": name.removesuffix(" image")}.get(kind_of(item), name)
+
+
+def _shares(material: Material) -> tuple[Share, ...]:
+    rates = material.rates
+    counts = {
+        Verdict.WRONG: rates.fdr.successes,
+        Verdict.RIGHT: rates.valid.successes - rates.fdr.successes,
+        Verdict.INVALID: rates.fdr.n - rates.valid.successes,
+        Verdict.UNDECIDED: rates.undecided.successes,
+    }
+    shares, start = [], 0.0
+    for verdict, n in counts.items():
+        width = 100 * n / max(rates.n_probes, 1)
+        shares.append(Share(verdict, SIGNS[verdict], SAID[verdict], n, start, width))
+        start += width
+    return tuple(shares)
+
+
+def _model(config: Mapping[str, Any], role: str) -> str:
+    """What a reader may call the model of a role: the end of its path, or what stands in its place."""
+    settings = config.get(role) or {}
+    if role == "questioner" and settings.get("method") == "uniform":
+        return "uniform sampler"
+    if role == "verifier" and settings.get("kind") in ("oracle", "reference"):
+        return {"oracle": "oracle", "reference": "reference answers"}[settings["kind"]]
+    path = str(settings.get("model") or "").rstrip("/").split("/")
+    # A folder called "a" says too little by itself.
+    return shown("/".join(path[-2:] if len(path[-1]) < SHORT else path[-1:]), 60) or f"the {role}"
