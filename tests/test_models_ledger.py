@@ -110,6 +110,18 @@ def test_cost_is_foreseen() -> None:
     assert account.usage.cost == pytest.approx(1.0)
 
 
+def test_the_targets_calls_have_a_limit_of_their_own_and_earlier_sittings_count() -> None:
+    ledger = Ledger(Limits(max_target_calls=6))
+    target, questioner = ledger.account("target"), ledger.account("questioner")
+    ledger.begin([("target", Usage(calls=3)), ("questioner", Usage(calls=50))], 0.0)
+    ledger.check(questioner, 1000)
+    ledger.check(target, 3)
+    target.add_calls(2, 0, 0.1)
+    ledger.check(target, 1)
+    with pytest.raises(BudgetSpent, match="5 calls of the target made, 2 more wanted, 6 allowed"):
+        ledger.check(target, 2)
+
+
 def test_a_limit_on_a_cost_that_cannot_be_known() -> None:
     ledger = Ledger(Limits(max_cost=1.0))
     account = ledger.account("target", Price(1.0, 1.0))

@@ -150,7 +150,7 @@ def test_fine_tuning_does_not_learn_from_replays(tmp_path: Path) -> None:
         store.begin_replay("train.null", "null", "train", {})
         attempt = store.begin_attempt("train.null")
         store.add([sample(0, 0, phase="train.null", attempt=attempt, question="null?")])
-    found = _wrong_questions(tmp_path, {one.id: one for one in sample().images})
+    found = _wrong_questions(Config(), tmp_path, {one.id: one for one in sample().images})
     assert [question for _, question in found] == ["own?"]
 
 

@@ -42,12 +42,18 @@ class ImagesConfig:
 class RewardConfig:
     """What each reward term weighs, and what novelty is measured against.
 
+    `kind` "discovery" is Gadfly's own. The others are there to be compared with: "uncertainty" (VisPlay's), which has
+    neither failures nor novelty in it and so no use for their weights, and "curiosity" (Curiosity-driven
+    Red-teaming's), which weighs `failure`, `semantic`, `lexical` and `invalid` and looks at the whole history, not at a
+    window of it.
+
     One rule bounds the defaults: novelty alone (about 0.5 at most) is worth less than a failure, or a questioner could
     live on it. `rarity` is off: it was weighed on the testbed only, where the skills of a question are known
     (docs/notebook.md has the figures). `window` is in valid questions, `neighbours` the k of semantic novelty,
     `max_order` the longest n-gram of lexical novelty.
     """
 
+    kind: Literal["discovery", "uncertainty", "curiosity"] = "discovery"
     failure: float = 1.0
     semantic: float = 0.3
     lexical: float = 0.2
@@ -57,29 +63,46 @@ class RewardConfig:
     neighbours: int = 16
     max_order: int = 5
     embedder: str = "sentence"  # "sentence" (all-MiniLM-L6-v2), "hash" (no model), or a path or hub id
+    # Of "uncertainty" alone
+    repeats: int = 8  # further answers of the target to each question, each of them a call
+    repeat_temperature: float = 1.0
+    share: float = 1.0  # weight of the share of the questions that are much like this one
 
     def __post_init__(self) -> None:
-        for name in ("failure", "semantic", "lexical", "rarity", "invalid"):
+        for name in ("failure", "semantic", "lexical", "rarity", "invalid", "share"):
             weight = getattr(self, name)
             if not (math.isfinite(weight) and weight >= 0):
                 raise ConfigError(f"reward.{name} is a weight, a finite number of at least 0, not {weight}")
-        at_least("reward", self, window=0, neighbours=1, max_order=2)
+        at_least("reward", self, window=0, neighbours=1, max_order=2, repeats=2)
+        above("reward", self, repeat_temperature=0)
+        if self.kind != "discovery" and self.rarity:
+            raise ConfigError(
+                f"reward.rarity is no part of the {self.kind} reward; set it to 0, or reward.kind to 'discovery'"
+            )
+
+    @property
+    def remembered(self) -> int:
+        """How many of the last valid questions a history is rebuilt from."""
+        return 2**62 if self.kind == "curiosity" else self.window
 
 
 @dataclass(frozen=True, slots=True)
 class SftConfig:
     """Supervised fine-tuning on (image, question) pairs. `epochs` passes over them, `batch` pairs an update.
 
-    `data` is a JSON-lines file of image and question, or the folder of an earlier run, whose WRONG probes are taken.
+    `data` is a JSON-lines file of image and question, or the folder of an earlier run, whose WRONG probes are taken, at
+    most `most_per_combination` of each combination of skills. `rounds` is how often "sft_own" learns anew.
     """
 
     data: str | None = None
     epochs: float = 1.0
     batch: int = 16
     learning_rate: float = 1e-4
+    most_per_combination: int = 0  # 0 keeps all; what is asked most is found most, and learned most
+    rounds: int = 4
 
     def __post_init__(self) -> None:
-        at_least("train.sft", self, batch=1)
+        at_least("train.sft", self, batch=1, most_per_combination=0, rounds=1)
         above("train.sft", self, epochs=0, learning_rate=0)
 
 
@@ -91,7 +114,8 @@ class TrainConfig:
     `num_iterations` updates on them. Steps are counted from 0; every count below is in steps, not in updates.
     """
 
-    method: Literal["rl", "sft", "rl+sft"] = "rl"  # "rl+sft" fine-tunes first, then trains by RL from the result
+    # "rl+sft" fine-tunes first, then trains by RL from the result; "sft_own" fine-tunes on its own failures, in rounds
+    method: Literal["rl", "sft", "rl+sft", "sft_own"] = "rl"
     steps: int = 150
     images_per_step: int = 4
     group_size: int = 8
@@ -169,11 +193,12 @@ class LimitsConfig:
     and a resume with a higher one goes on. `max_cost` is in the currency of the prices."""
 
     max_calls: int | None = None  # chats that models were asked to complete; those from the cache are free
+    max_target_calls: int | None = None  # the target's share of them: what a search costs, whoever asks
     max_cost: float | None = None
     max_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_calls", "max_cost", "max_seconds"):
+        for name in ("max_calls", "max_target_calls", "max_cost", "max_seconds"):
             if getattr(self, name) is not None:
                 at_least("limits", self, **{name: 0})
 
@@ -213,6 +238,15 @@ class Config:
         if not 0 <= self.seed <= MAX_SEED:
             raise ConfigError(f"seed must be from 0 to {MAX_SEED}, not {self.seed}")
         self._check_prices()
+        self._check_topics()
+
+    def _check_topics(self) -> None:
+        """Topics are families of skills, and only the oracle says at once which skills a question needed."""
+        if self.questioner.steer == "topics" and all(judge.kind != "oracle" for judge in self.verifier.judges):
+            raise ConfigError(
+                "questioner.steer 'topics' needs the skills of each question, which the testbed's oracle knows; "
+                "set verifier.kind to 'oracle', or questioner.steer to 'prompt'"
+            )
 
     def _check_prices(self) -> None:
         """A limit on cost holds only where every cost is known; what runs in this process may go without a price."""

@@ -62,14 +62,14 @@ def _replay(
     if not probes:
         raise StoreError(f"the phase {source!r} has no probes to judge; name another phase, as RUN:PHASE")
     kept = UsageKept(store, wiring.ledger)
-    probing = Probing(target_of(()), wiring.verifier, wiring.reward(), kept, str)
+    probing = Probing(target_of(()), wiring.verifier, wiring.reward(may_ask=False), kept, str)
     store.begin_replay(phase, kind, source, as_stored(wiring.config)["verifier"], target)
     first_step = _first_step(store, phase)
     if first_step > max(probe.key.step for probe in probes):
         return counts_of(store, phase)
     with sitting(store, phase, first_step, wiring.ledger) as attempt:
         done = counts_of(store, phase)
-        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.window))
+        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.remembered))
         return done + replay(
             probes,
             probing,
@@ -96,12 +96,12 @@ def confirm(
     Raises StoreError where `phase` is there already and is anything else, or was judged by another verifier.
     """
     kept = UsageKept(store, wiring.ledger)
-    probing = Probing(wiring.target, wiring.verifier, wiring.reward(), kept, str)
+    probing = Probing(wiring.target, wiring.verifier, wiring.reward(may_ask=False), kept, str)
     store.begin_replay(phase, "confirm", source, as_stored(wiring.config)["verifier"])
     first_step = _first_step(store, phase)
     with sitting(store, phase, first_step, wiring.ledger) as attempt:
         done = counts_of(store, phase)
-        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.window))
+        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.remembered))
         return done + how.confirm(
             modes,
             probing,

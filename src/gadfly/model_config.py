@@ -114,14 +114,76 @@ def _only_default(section: str, config: ModelConfig, names: tuple[str, ...], why
             raise ConfigError(f"{section}.{name} {why}")
 
 
+FROZEN_METHODS = ("model", "uniform", "difference")
+"""Ways of asking that do not change as a run goes on. All others go by what became of their questions."""
+
+PROMPTED_METHODS = ("diversity", "feedback", "archive")
+"""Ways of asking that say something of the run so far in each prompt. They can say it in words, or by a topic."""
+
+TESTBED_PROMPT = "testbed_questioner"
+"""The prompt that the bundled questioner was taught. It reads no other words than those of it and its topics."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuestionerConfig(ModelConfig):
-    """The model that asks. `focus` is a topic of the user's that is added to its prompt."""
+    """The model that asks, and how it goes about it. `focus` is a topic of the user's that is added to its prompt.
 
-    method: Literal["model", "uniform"] = "model"  # "uniform": the testbed's sampler, a baseline for sweeps
+    `method`: "model" just asks. "uniform" is the testbed's sampler, which has no model. The others are ways to find
+    failures without training: "diversity" asks for something else than it asked lately; "feedback" is told what failed
+    and what did not; "difference" asks where its own description of the image and the target's differ; "best_of_n" asks
+    `candidates` questions and puts the one that it predicts to fail; "archive" keeps the best question of each kind and
+    changes those. `roles/` has a file for each, with its source.
+
+    `steer` is how "diversity", "feedback" and "archive" say what they want: by a "prompt" that quotes questions, which
+    takes a model that can be told things, or by naming one of the "topics" that the skills divide into, which is all
+    that the bundled questioner can be told.
+    """
+
+    method: Literal["model", "uniform", "diversity", "feedback", "difference", "best_of_n", "archive"] = "model"
     temperature: float = 1.0
     max_new_tokens: int = 64
     focus: str | None = None
+    steer: Literal["prompt", "topics"] = "prompt"
+    shown: int = 20  # own questions that a prompt quotes, of each kind
+    candidates: int = 8  # of which one is put to the target: "best_of_n", and "archive" where it is steered by topics
+    explore: float = 0.1  # share of questions that are asked without guidance: "best_of_n", "archive"
+    archive_temperature: float = 0.5  # how evenly kinds are tried: small values go to those that have not failed yet
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        at_least("questioner", self, shown=1, candidates=1)
+        above("questioner", self, archive_temperature=0)
+        if not 0 <= self.explore <= 1:
+            raise ConfigError(f"questioner.explore is a share, from 0 to 1, not {self.explore}")
+        self._check_steering()
+        if self.method == "best_of_n" and (self.candidates < 2 or self.temperature == 0):
+            raise ConfigError(
+                "questioner.method 'best_of_n' chooses among different questions: it needs questioner.candidates of at "
+                "least 2 and a questioner.temperature above 0"
+            )
+
+    def _check_steering(self) -> None:
+        if self.steer == "topics":
+            if self.method not in PROMPTED_METHODS:
+                raise ConfigError(
+                    f"questioner.steer 'topics' is for the methods {', '.join(PROMPTED_METHODS)}; "
+                    f"{self.method!r} tells its questioner nothing that a topic could say"
+                )
+            if self.focus:
+                raise ConfigError(
+                    "questioner.focus and questioner.steer 'topics' both fill the prompt's one place for a topic; "
+                    "leave one of them out"
+                )
+        elif self.prompt == TESTBED_PROMPT and self.method in PROMPTED_METHODS:
+            raise ConfigError(
+                f"the bundled questioner cannot read what questioner.method {self.method!r} would quote to it: it "
+                "knows its own prompt and its topics; set questioner.steer to 'topics'"
+            )
+        if self.prompt == TESTBED_PROMPT and self.method == "difference":
+            raise ConfigError(
+                "questioner.method 'difference' cannot be had with the bundled models: they describe no images and "
+                "read no descriptions; use a chat model"
+            )
 
 
 @dataclass(frozen=True, slots=True)

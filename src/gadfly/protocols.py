@@ -45,6 +45,18 @@ class Questioner(Protocol):
         ...
 
 
+class LearningQuestioner(Questioner, Protocol):
+    """Asks, and lets what became of its questions decide what it asks next.
+
+    Its state is a function of what it has learned from, so that a resume rebuilds it from the store: the probes of all
+    steps that were made, a step at a time, in their order.
+    """
+
+    def learn_from(self, probes: Sequence[Probe]) -> None:
+        """Take note of the probes of one step, in order."""
+        ...
+
+
 class Target(Protocol):
     """Answers; never changed by a run."""
 

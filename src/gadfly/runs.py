@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 from typing import Any, final
 
@@ -98,6 +100,8 @@ def train(
     from gadfly.train.placement import settle
 
     config, folder = wiring.config, folder_of(wiring.config)
+    if config.train.method == "sft_own":
+        return _train_on_own_failures(wiring, store, resume, on_sft_step, on_step)
     by_rl = config.train.method != "sft"
     first_step = resume_step(folder, config.train.num_iterations) if resume else 0
     if resume and (folder / TRAINED).exists() and (first_step >= config.train.steps or not by_rl):
@@ -109,7 +113,7 @@ def train(
     with sitting(store, PHASE, first_step, wiring.ledger) as attempt:
         if probing is not None:
             # Only what stands below the checkpoint is current now: the attempt has superseded the rest.
-            probing.reward.remember(store.valid_questions(PHASE, config.reward.window))
+            probing.reward.remember(store.valid_questions(PHASE, config.reward.remembered))
         return train_by_method(
             config.train,
             sampling=wiring.questioner_sampling,
@@ -126,6 +130,65 @@ def train(
             resume=resume,
             on_sft_step=on_sft_step,
             on_step=on_step,
+        )
+
+
+def _train_on_own_failures(
+    wiring: Wiring, store: SqliteStore, resume: bool, on_sft_step: OnStep | None, on_step: OnStep | None
+) -> Path:
+    from gadfly.analysis.thinning import thinned
+    from gadfly.sweep import sweep as ask_all
+    from gadfly.train.grpo import PHASE
+    from gadfly.train.own_failures import train_on_own_failures
+    from gadfly.train.placement import settle
+
+    config, folder = wiring.config, folder_of(wiring.config)
+    per_step, steps = config.train.probes_per_step, config.train.steps
+    first_step = max((s.step for s in store.steps(PHASE)), default=-1) + 1
+    if first_step >= steps and (folder / TRAINED).exists():
+        return folder / TRAINED
+    trainee, placed = wiring.trainee, settle(config.train, config.questioner)
+    images, reward = _images(wiring, "train"), wiring.reward()
+    probing = wiring.probing(UsageKept(store, wiring.ledger), reward)
+
+    def failures(before: int) -> list[tuple[Image, str]]:
+        wrong = [probe for probe in store.probes(PHASE, verdict=Verdict.WRONG) if probe.key.step < before]
+        kept = thinned(wrong, config.train.sft.most_per_combination, config.seed)
+        return [(probe.images[0], probe.question) for probe in kept]
+
+    with sitting(store, PHASE, first_step, wiring.ledger) as attempt:
+        reward.remember(store.valid_questions(PHASE, config.reward.remembered))
+        if resume and first_step < steps:
+            # What an earlier sitting left when it reached a limit knows fewer failures than this one will.
+            shutil.rmtree(folder / TRAINED, ignore_errors=True)
+
+        def ask(questioner: str | Path, first: int, n_steps: int) -> None:
+            ask_all(
+                images,
+                wiring.questioner(questioner),
+                probing,
+                n=steps * per_step,
+                batch=per_step,
+                seed=config.seed,
+                phase=PHASE,
+                attempt=attempt,
+                first_step=first,
+                steps=n_steps,
+                on_progress=None if on_step is None else lambda n, _, c: on_step(n // per_step, steps, {"fdr": c.fdr}),
+            )
+
+        return train_on_own_failures(
+            config.train,
+            seed=config.seed,
+            first_step=first_step,
+            ask=ask,
+            failures=failures,
+            open_image=wiring.source.open,
+            prompt_chat=wiring.prompt_chat,
+            questioner_path=trainee,
+            run_dir=folder,
+            placed=placed,
+            on_sft_step=on_sft_step,
         )
 
 
@@ -150,11 +213,16 @@ def sweep(
     first_step = max((s.step for s in store.steps(phase)), default=-1) + 1
     if first_step * config.sweep.batch_size >= config.sweep.n:
         return counts_of(store, phase)
-    images, asker, reward = _images(wiring, split or config.sweep.split), wiring.questioner(questioner), wiring.reward()
+    images, reward = _images(wiring, split or config.sweep.split), wiring.reward()
+    learner = wiring.learner(questioner)
+    asker = wiring.questioner(questioner) if learner is None else learner
     probing = wiring.probing(UsageKept(store, wiring.ledger), reward)
     with sitting(store, phase, first_step, wiring.ledger) as attempt:
         done = counts_of(store, phase)
-        reward.remember(store.valid_questions(phase, config.reward.window))
+        reward.remember(store.valid_questions(phase, config.reward.remembered))
+        if learner is not None:
+            for _, probes in groupby(store.probes(phase), key=lambda probe: probe.key.step):
+                learner.learn_from(list(probes))
         return done + ask_all(
             images,
             asker,
@@ -165,6 +233,7 @@ def sweep(
             phase=phase,
             attempt=attempt,
             first_step=first_step,
+            learner=learner,
             on_progress=None if on_progress is None else lambda n, total, c: on_progress(n, total, done + c),
         )
 

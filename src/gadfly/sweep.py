@@ -1,4 +1,5 @@
-"""Asks a frozen questioner about images, batch after batch, through the probing loop. Knows nothing of training."""
+"""Asks a questioner about images, batch after batch, through the probing loop. Knows nothing of training weights; a
+questioner that learns otherwise is told what became of its questions."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from gadfly.counts import Counts
 from gadfly.errors import ConfigError, ImageError
 from gadfly.images.order import image_order
 from gadfly.probing import Probing, Written
-from gadfly.protocols import Questioner
+from gadfly.protocols import LearningQuestioner, Questioner
 from gadfly.records import Image
 
 
@@ -24,14 +25,18 @@ def sweep(
     phase: str = "sweep",
     attempt: int = 0,
     first_step: int = 0,
+    steps: int | None = None,
+    learner: LearningQuestioner | None = None,
     on_progress: Callable[[int, int, Counts], None] | None = None,
 ) -> Counts:
     """Make `n` probes, `batch` a step, and count their verdicts.
 
     The images are gone through in passes, each in an order of its own: none is asked about twice before all were asked
     about once. Images and questioner seeds depend on (seed, step) alone, so `first_step` takes up a sweep that was
-    broken off as if it had not been; the counts returned are of the steps made here. `on_progress` gets
-    (probes done, probes in all, counts so far) after each step.
+    broken off as if it had not been; the counts returned are of the steps made here. `steps` makes at most so many.
+    `learner` is the questioner itself where it learns: it is told of each step's probes. One that is to take up a sweep
+    has learned from the earlier steps already. `on_progress` gets (probes done, probes in all, counts so far) after
+    each step.
 
     Raises ImageError without images, ConfigError for sizes below one.
     """
@@ -41,7 +46,8 @@ def sweep(
         raise ConfigError(f"a sweep of {n} probes in batches of {batch}: both must be at least 1")
     counts = Counts()
     order = image_order(len(images), n, seed)
-    for step in range(first_step, -(-n // batch)):
+    last_step = -(-n // batch)
+    for step in range(first_step, last_step if steps is None else min(last_step, first_step + steps)):
         chosen = [images[place] for place in order[step * batch : (step + 1) * batch]]
         completions = questioner.ask(chosen, _step_seed(seed, step))
         groups: dict[str, int] = {}
@@ -51,6 +57,8 @@ def sweep(
         ]
         made = probing.step(written, phase=phase, attempt=attempt, step=step)
         counts += Counts.of(probe.verdict for probe in made.probes)
+        if learner is not None:
+            learner.learn_from(made.probes)
         if on_progress is not None:
             on_progress(min((step + 1) * batch, n), n, counts)
     return counts

@@ -15,7 +15,7 @@ from gadfly.config import Config, ImagesConfig, RewardConfig
 from gadfly.errors import ConfigError, ImageError
 from gadfly.images.folder import FolderSource
 from gadfly.images.split import split_of
-from gadfly.model_config import ModelConfig, TargetConfig, VerifierConfig
+from gadfly.model_config import FROZEN_METHODS, ModelConfig, TargetConfig, VerifierConfig
 from gadfly.models.ledger import Ledger, Limits
 from gadfly.probing import Probing
 from gadfly.protocols import (
@@ -23,6 +23,7 @@ from gadfly.protocols import (
     ChatModel,
     Embedder,
     Grounder,
+    LearningQuestioner,
     Paraphraser,
     ProbeStore,
     Questioner,
@@ -56,7 +57,7 @@ class Wiring:
         self._on_image = on_image
         self._models: dict[tuple[object, ...], LocalModel] = {}
         limits = config.limits
-        self.ledger = Ledger(Limits(limits.max_calls, limits.max_cost, limits.max_seconds))
+        self.ledger = Ledger(Limits(limits.max_calls, limits.max_cost, limits.max_seconds, limits.max_target_calls))
 
     @functools.cached_property
     def source(self) -> FolderSource:
@@ -188,17 +189,36 @@ class Wiring:
         return ModelTarget(self._model("verifier", judge), load_prompt(how.prompt or "target"), sampling(how))
 
     def questioner(self, checkpoint: str | Path | None = None) -> Questioner:
-        """Asks with the configured questioner, or with another checkpoint in its place."""
+        """Asks with the configured questioner, or with another checkpoint in its place, as the method says."""
         config = self.config.questioner
+        learner = self.learner(checkpoint)
+        if learner is not None:
+            return learner
         if config.method == "uniform":
             from gadfly.testbed.album import read_scenes
             from gadfly.testbed.uniform import UniformQuestioner
 
             return UniformQuestioner(read_scenes(Path(self.config.images.path)))
+        template = load_prompt(config.prompt or "questioner")
+        model = self._model("questioner", config, checkpoint)
+        if config.method == "difference":
+            from gadfly.roles.asking_difference import DifferenceQuestioner
+
+            target = self._model("target", self.config.target)
+            return DifferenceQuestioner(model, template, sampling(config), config.focus or "", target=target)
         from gadfly.roles.questioner import ModelQuestioner
 
+        return ModelQuestioner(model, template, sampling(config), config.focus or "")
+
+    def learner(self, checkpoint: str | Path | None = None) -> LearningQuestioner | None:
+        """A new questioner of the configured method, where that is one that goes by what became of its questions."""
+        from gadfly.asking import learning_questioner
+
+        config = self.config.questioner
+        if config.method in FROZEN_METHODS:
+            return None
         model = self._model("questioner", config, checkpoint)
-        return ModelQuestioner(model, load_prompt(config.prompt or "questioner"), sampling(config), config.focus or "")
+        return learning_questioner(config, model, sampling(config), self.annotator, lambda: self._embedder)
 
     @property
     def trainee(self) -> str:
@@ -216,11 +236,35 @@ class Wiring:
         prompt = questioner_prompt(load_prompt(config.prompt or "questioner"), config.focus or "")
         return lambda image: questioner_chat(image, prompt)
 
-    def reward(self) -> Reward:
-        """A reward with an empty history: each phase of a run has its own."""
-        from gadfly.rewards.combination import CombinedReward
+    def reward(self, *, may_ask: bool = True) -> Reward:
+        """A reward with an empty history: each phase of a run has its own. One that would ask the target further
+        questions is not to be had where it must not be asked; Gadfly's own stands for it there."""
+        config = self.config.reward
+        match config.kind if may_ask or config.kind != "uncertainty" else "discovery":
+            case "discovery":
+                from gadfly.rewards.combination import CombinedReward
 
-        return CombinedReward(self.config.reward, self._embedder)
+                return CombinedReward(config, self._embedder)
+            case "curiosity":
+                from gadfly.rewards.curiosity import CuriosityReward
+
+                return CuriosityReward(config, self._embedder)
+            case "uncertainty":
+                from gadfly.rewards.uncertainty import UncertaintyReward
+
+                return UncertaintyReward(
+                    [self._sampled_target(seed) for seed in range(config.repeats)],
+                    lambda text: parse_question(text) is not None,
+                    share=config.share,
+                )
+
+    def _sampled_target(self, seed: int) -> Target:
+        """The target asked as ever, but for an answer drawn at random. It is the same model with the same account."""
+        from gadfly.roles.target import ModelTarget
+
+        config = self.config.target
+        how = replace(sampling(config), temperature=self.config.reward.repeat_temperature, seed=seed)
+        return ModelTarget(self._model("target", config), load_prompt(config.prompt or "target"), how)
 
     @functools.cached_property
     def _embedder(self) -> Embedder:
@@ -232,7 +276,7 @@ class Wiring:
     def sft_pairs(self) -> Sequence[tuple[Image, str]]:
         """What SFT learns from: a file of (image, question), or an earlier run's WRONG probes. Raises ConfigError."""
         data = self.config.train.sft.data
-        if self.config.train.method == "rl":
+        if self.config.train.method in ("rl", "sft_own"):
             return ()
         if data is None:
             raise ConfigError(
@@ -241,7 +285,7 @@ class Wiring:
             )
         path = Path(data)
         if path.is_dir():
-            return _wrong_questions(path, {image.id: image for image in self.source})
+            return _wrong_questions(self.config, path, {image.id: image for image in self.source})
         from gadfly.images.annotations import read_annotations
 
         return [(a.image, a.question) for a in read_annotations(path, self.source.find)]
@@ -322,6 +366,11 @@ def trainee_of(config: Config) -> str:
     """The folder or hub id of the questioner to train. Raises ConfigError where there is none."""
     if config.questioner.method == "uniform":
         raise ConfigError("the uniform sampler cannot be trained; use it with `gadfly sweep`, or name a model")
+    if config.questioner.method != "model":
+        raise ConfigError(
+            f"questioner.method {config.questioner.method!r} is a way of asking without training; use it with `gadfly "
+            "sweep`, or leave it out to train the questioner"
+        )
     refuse_served_trainee(config)
     return Wiring.named("questioner", config.questioner.model)
 
@@ -354,16 +403,18 @@ def build_embedder(config: RewardConfig) -> Embedder:
     return SentenceEmbedder(None if config.embedder == "sentence" else config.embedder)
 
 
-def _wrong_questions(run: Path, images: Mapping[str, Image]) -> list[tuple[Image, str]]:
-    """The (image, question) pairs that a run's target answered wrongly, each once, as far as the images are here."""
+def _wrong_questions(config: Config, run: Path, images: Mapping[str, Image]) -> list[tuple[Image, str]]:
+    """The (image, question) pairs that a run's target answered wrongly, each once, as far as the images are here, and
+    thinned by combination."""
+    from gadfly.analysis.thinning import thinned
     from gadfly.records import Verdict
     from gadfly.store.sqlite import SqliteStore
 
     with SqliteStore.open(run, read_only=True) as store:
         again = {replay.phase for replay in store.replays()}  # what other judges said, or of other answers
-        asked = {attempt.phase for attempt in store.attempts()} - again
-        wrong = {(p.images[0].id, p.question) for phase in asked for p in store.probes(phase, verdict=Verdict.WRONG)}
-    pairs = [(images[image], question) for image, question in sorted(wrong) if image in images]
-    if not pairs:
+        asked = sorted({attempt.phase for attempt in store.attempts()} - again)
+        wrong = [p for phase in asked for p in store.probes(phase, verdict=Verdict.WRONG) if p.images[0].id in images]
+    kept = thinned(wrong, config.train.sft.most_per_combination, config.seed)
+    if not kept:
         raise ConfigError(f"{run} has no WRONG probe about any of these images; nothing to fine-tune on")
-    return pairs
+    return [(images[probe.images[0].id], probe.question) for probe in kept]

@@ -11,7 +11,7 @@ import pytest
 from gadfly.testbed.execution import SceneIndex, run
 from gadfly.testbed.programs import INVALID_REASONS, MAX_DEPTH, OPERATIONS, Program
 from gadfly.testbed.reach import conceivable_combinations, reachable_combinations
-from gadfly.testbed.sampler import sample
+from gadfly.testbed.sampler import Steps, sample
 from gadfly.testbed.scenes import Scene
 from gadfly.testbed.skills import FAMILIES, SKILLS, family
 from testbed_worlds import indexed_scenes, meant, second_opinion, shortened
@@ -115,3 +115,19 @@ def test_at_least_3000_skill_combinations_are_reachable() -> None:
         assert run(program, scene).text == second_opinion(program, _scene(scene)) not in INVALID_REASONS
         for description, shorter in shortened(program):
             assert meant(shorter, _scene(scene)) != meant(description, _scene(scene))
+
+
+def test_steps_can_be_held_to_some_skills() -> None:
+    """Only steps of these skills are drawn, and all of them come up."""
+    rng = random.Random(0)
+    seen = set()
+    for scene in indexed_scenes(60):
+        drawn = sample(scene, 3, rng, "count", Steps.of(("logic.not", "space.left_of")))
+        if drawn is not None:
+            steps = set(drawn[0].steps()) - {"counting.count"}
+            assert steps <= {"logic.not", "space.left_of"}
+            seen |= steps
+    assert seen == {"logic.not", "space.left_of"}
+    # No step but the operation itself: nothing deeper can be asked.
+    assert sample(indexed_scenes(1)[0], 2, rng, "count", Steps.of(())) is None
+    assert sample(indexed_scenes(1)[0], 1, rng, "count", Steps.of(())) is not None

@@ -19,7 +19,7 @@ from gadfly.counts import Counts
 from gadfly.protocols import Annotator, Grounder
 from gadfly.records import Probe
 
-FROZEN_ONLY = "a questioner that is being trained asks something else tomorrow; sweep with it to measure coverage"
+FROZEN_ONLY = "a questioner that learns asks something else tomorrow; sweep with a frozen one to measure coverage"
 TRAINING_ONLY = "only a training has a course"
 
 
@@ -43,14 +43,16 @@ def analyse(
     probes: Sequence[Probe],
     *,
     training: bool,
+    frozen: bool | None = None,
     made_for: Mapping[str, Sequence[Probe]] | None = None,
     annotator: Annotator | None = None,
     conditions: Mapping[str, Sequence[str]] | None = None,
     settings: MiningSettings | None = None,
     grounder: Grounder | None = None,
 ) -> Findings:
-    """The findings of the probes of one phase, the superseded ones left out. `training` says whether the questioner
-    learned meanwhile. `made_for` are the probes of its confirming phase by the id of the mode that they were made for.
+    """The findings of the probes of one phase, the superseded ones left out. `training` says whether the questioner was
+    trained meanwhile, `frozen` whether it asked the same way throughout: by default where it was not trained.
+    `made_for` are the probes of its confirming phase by the id of the mode that they were made for.
     `conditions` are the items of each image by its id (`conditions.conditions`)."""
     settings = MiningSettings() if settings is None else settings
     table = tabulate(probes, annotator, conditions, grounder=grounder)
@@ -64,7 +66,8 @@ def analyse(
         failure,
     )
     course = curriculum(probes, annotator) if training else TRAINING_ONLY
-    seen = FROZEN_ONLY if training else coverage(probes, annotator)
+    constant = not training if frozen is None else frozen
+    seen = coverage(probes, annotator) if constant else FROZEN_ONLY
     return Findings(
         counts=Counts.of(probe.verdict for probe in probes),
         failure=failure,

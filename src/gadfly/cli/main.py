@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import gadfly
-from gadfly.cli import analyze, audit, commands, confirm, demo, doctor, modes, reading, report, testbed, transfer
+from gadfly.cli import analyze, audit, bench, commands, confirm, demo, doctor, modes, reading, report, testbed, transfer
 from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
@@ -57,6 +57,7 @@ app.command("report")(report.report)
 app.command("audit")(audit.audit)
 app.command("rejudge")(audit.rejudge)
 app.add_typer(testbed.app, name="testbed")
+app.add_typer(bench.app, name="bench")
 
 
 def _version(wanted: bool) -> None:

@@ -41,12 +41,15 @@ def configure(
     if questioner == "uniform":
         given["questioner.method"] = questioner
     elif questioner is not None:
-        given.update({"questioner.method": "model", "questioner.model": questioner})
+        given["questioner.model"] = questioner
     if verifier is not None:
         given.update(_verifier(verifier))
+    base = read_config(config_file) if config_file is not None else Config()
+    if questioner is not None and base.questioner.method == "uniform":
+        given.setdefault("questioner.method", "model")  # a model is named, so the file's sampler is not wanted
     given = {key: value for key, value in given.items() if value is not None}
     given.update(_settings(settings))
-    return override(read_config(config_file) if config_file is not None else Config(), given)
+    return override(base, given)
 
 
 def with_verifier(config: Config, verifier: str | None, images: str | None, settings: list[str] | None) -> Config:

@@ -84,10 +84,12 @@ class Phase:
 
     def analyse(self, conditions: Conditions) -> Findings:
         from gadfly.analysis.findings import analyse
+        from gadfly.model_config import FROZEN_METHODS
 
         return analyse(
             self.probes,
             training=self.training,
+            frozen=not self.training and self.wiring.config.questioner.method in FROZEN_METHODS,
             made_for=self.made_for,
             annotator=self.wiring.annotator,
             conditions=conditions,

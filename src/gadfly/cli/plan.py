@@ -73,6 +73,7 @@ def _row(role: str, model: str, url: str | None, calls: int, sized: Estimate | N
 def _say_limits(config: Config) -> None:
     limits = config.limits
     said = [f"{limits.max_calls:,} calls"] if limits.max_calls is not None else []
+    said += [f"{limits.max_target_calls} calls of the target"] if limits.max_target_calls is not None else []
     said += [f"a cost of {limits.max_cost:g}"] if limits.max_cost is not None else []
     said += [f"{limits.max_seconds:g} s"] if limits.max_seconds is not None else []
     if said:

@@ -64,7 +64,16 @@ def planned_calls(config: Config, phase: Phase) -> dict[str, int]:
     n = config.train.steps * config.train.probes_per_step if phase == "train" else config.sweep.n
     judges = judges_of(config).items()
     judged = {role: JUDGE_CALLS * judge.votes * n if judge.kind == "model" else 0 for role, judge in judges}
-    return {"questioner": n, "target": n, **judged}
+    asked, answered = n, n
+    if phase != "train" and (config.questioner.method == "best_of_n" or _chooses_by_topic(config)):
+        asked = n * config.questioner.candidates
+    if config.reward.kind == "uncertainty":
+        answered = n * (1 + config.reward.repeats)
+    return {"questioner": asked, "target": answered, **judged}
+
+
+def _chooses_by_topic(config: Config) -> bool:
+    return config.questioner.method == "archive" and config.questioner.steer == "topics"
 
 
 def judges_of(config: Config) -> dict[str, VerifierConfig]:
@@ -87,7 +96,7 @@ def asks_a_model(config: Config, role: str) -> bool:
     settings = settings_of(config, role)
     if isinstance(settings, VerifierConfig):
         return settings.kind == "model"
-    return role != "questioner" or config.questioner.method == "model"
+    return role != "questioner" or config.questioner.method != "uniform"
 
 
 def prompt_of(config: Config, role: str) -> str:

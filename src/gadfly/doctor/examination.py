@@ -129,7 +129,7 @@ def _check_roles(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator[
             yield from told(check_server(wiring, role, settings, images[0]))
         else:
             yield from told(check_checkpoint(wiring, role, settings, images[0]))
-    if config.train.method != "rl" and phase == "train":
+    if config.train.method in ("sft", "rl+sft") and phase == "train":
         yield from told(_check_pairs(wiring))
     if Outcome.FAIL in outcomes:
         yield warned("one probe", "was not tried: a role fails")

@@ -145,7 +145,7 @@ def _trainee(config: Config, device: str, model: Any, dims: Dimensions, row: Wor
     settings = config.train
     adapters = n_adapters(model, settings)
     bf16 = computes_in_bf16(settings, config.questioner)
-    by_rl = settings.method != "sft"
+    by_rl = settings.method in ("rl", "rl+sft")
     rows = (settings.micro_batch or settings.probes_per_step) if by_rl else settings.sft.batch
     generation = replace(row, rows=settings.probes_per_step if by_rl else 0)
     memory = trained(

@@ -41,7 +41,11 @@ class Limits:
     max_calls: int | None = None
     max_cost: float | None = None
     max_seconds: float | None = None
+    max_target_calls: int | None = None
 
+
+TARGET = "target"
+"""The account of the model under test."""
 
 Earlier = Sequence[tuple[str, Usage]]
 """What each role used in each of the earlier sittings of a run."""
@@ -145,6 +149,12 @@ class Ledger:
         used = sum(usage.calls for _, usage in (*self._earlier, *self.usages().items()))
         if limits.max_calls is not None and used + calls > limits.max_calls:
             raise BudgetSpent(f"{used} calls made, {calls} more wanted, {limits.max_calls} allowed")
+        if limits.max_target_calls is not None and account.role == TARGET:
+            mine, _ = self._used(TARGET)
+            if mine + calls > limits.max_target_calls:
+                raise BudgetSpent(
+                    f"{mine} calls of the target made, {calls} more wanted, {limits.max_target_calls} allowed"
+                )
         if limits.max_seconds is not None and self.seconds >= limits.max_seconds:
             raise BudgetSpent(f"{self.seconds:.0f} s have passed, {limits.max_seconds:g} allowed")
         if limits.max_cost is None:

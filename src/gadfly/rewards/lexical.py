@@ -8,6 +8,7 @@ novelty goes flat; and every reference is used exactly, none is sampled.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from bisect import bisect_left, insort
@@ -57,6 +58,23 @@ def cumulative_bleu(matches_by_order: Sequence[int], length: int, nearest_length
         if order >= 2:
             total += brevity * math.exp(log_precision_sum / order)
     return total / (len(matches_by_order) - 1)
+
+
+def similarity(text: str, reference: str, max_order: int = 5) -> float:
+    """BLEU (`cumulative_bleu`) of a text against a single reference, from 0 to 1."""
+    length, counts = _counted(text, max_order)
+    reference_length, theirs = _counted(reference, max_order)
+    matches = [0] * max_order
+    for ngram, count in counts.items():
+        matches[len(ngram) - 1] += min(count, theirs.get(ngram, 0))
+    return cumulative_bleu(matches, length, reference_length)
+
+
+@functools.lru_cache(maxsize=4096)
+def _counted(text: str, max_order: int) -> tuple[int, Counter[Tokens]]:
+    """(tokens, n-grams) of a text. An archive compares each question with all that it holds."""
+    tokens = tokenize(text)
+    return len(tokens), count_ngrams(tokens, max_order)
 
 
 class LexicalHistory:

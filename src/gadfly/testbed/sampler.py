@@ -8,7 +8,8 @@ red circle left of the star" where there is one red circle) is thrown away, so t
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from gadfly.testbed.execution import Answer, SceneIndex, bits, run
 from gadfly.testbed.programs import (
@@ -26,22 +27,40 @@ from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 _TRIES = 24
 _YES_NO = frozenset(OPERATIONS) - {"colour", "shape", "size", "digit", "count", "row", "column", "direction"}
 _UNLIKE = frozenset({"colour", "shape", "size"})  # attributes that a question about them must not state
-_HOPS = tuple(RELATIONS)
 _LOCAL = ("extreme", "not", "hop")
+_LOCAL_SKILLS = {"space.extreme": "extreme", "logic.not": "not"}
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What the steps of descriptions may be: kinds of step, and relations for those that hang on another thing."""
+
+    local: tuple[str, ...] = _LOCAL
+    hops: tuple[str, ...] = tuple(RELATIONS)
+
+    @classmethod
+    def of(cls, skills: Collection[str]) -> Steps:
+        """Only steps that take one of these skills."""
+        hops = tuple(relation for relation, skill in RELATIONS.items() if skill in skills)
+        local = tuple(kind for skill, kind in _LOCAL_SKILLS.items() if skill in skills)
+        return cls(local + (("hop",) if hops else ()), hops)
+
+
+ANY_STEPS = Steps()
 
 
 def sample(
-    scene: SceneIndex, depth: int, rng: random.Random, operation: str | None = None
+    scene: SceneIndex, depth: int, rng: random.Random, operation: str | None = None, steps: Steps = ANY_STEPS
 ) -> tuple[Program, Answer] | None:
-    """A valid program of exactly `depth` steps with its answer, or None where the scene offers none (of that operation,
-    if one is asked for)."""
+    """A valid program of exactly `depth` steps with its answer, or None where the scene offers none (of that operation
+    and with such steps, if any are asked for)."""
     assert 1 <= depth <= MAX_DEPTH
     operations = [operation] if operation is not None else rng.sample(list(OPERATIONS), len(OPERATIONS))
     for chosen in operations:
         wanted = rng.choice(("yes", "no")) if chosen in _YES_NO else None
         fallback = None
         for _ in range(_TRIES):
-            program = _propose(scene, chosen, depth, rng, wanted)
+            program = _propose(scene, chosen, depth, rng, wanted, steps)
             if program is None:
                 continue
             answer = run(program, scene)
@@ -55,7 +74,9 @@ def sample(
     return None
 
 
-def _propose(scene: SceneIndex, operation: str, depth: int, rng: random.Random, wanted: str | None) -> Program | None:
+def _propose(
+    scene: SceneIndex, operation: str, depth: int, rng: random.Random, wanted: str | None, steps: Steps
+) -> Program | None:
     _, n, words = OPERATIONS[operation]
     first_share = rng.randint(0, depth - 1) if n == 2 else depth - 1
     shares = [first_share, depth - 1 - first_share][:n]
@@ -64,10 +85,10 @@ def _propose(scene: SceneIndex, operation: str, depth: int, rng: random.Random, 
     asked = _asked_things(scene, operation, rng, wanted)
     for place, share in enumerate(shares):
         if operation in SET_OPERATIONS:
-            description = _several(scene, share, rng)
+            description = _several(scene, share, rng, steps)
         else:
             unstated = operation if operation in _UNLIKE else None
-            description = _one(scene, share, rng, asked[place], unstated)
+            description = _one(scene, share, rng, asked[place], unstated, steps)
         if description is None:
             return None
         descriptions.append(description)
@@ -113,27 +134,29 @@ def _likely_word(scene: SceneIndex, description: Description, word: str, rng: ra
     return member.colour if word in COLOURS else member.size
 
 
-def _split_steps(steps: int, rng: random.Random) -> tuple[list[str], int] | None:
-    """Which steps a description takes itself, and how many it leaves to the one it hangs on."""
-    if steps == 0:
+def _split_steps(n: int, rng: random.Random, steps: Steps) -> tuple[list[str], int] | None:
+    """Which of `n` steps a description takes itself, and how many it leaves to the one it hangs on."""
+    if n == 0:
         return [], 0
-    local = rng.sample(_LOCAL, rng.randint(1, min(steps, 3)))
-    left = steps - len(local)
+    if not steps.local:
+        return None
+    local = rng.sample(steps.local, rng.randint(1, min(n, len(steps.local))))
+    left = n - len(local)
     return (local, left) if left == 0 or "hop" in local else None
 
 
 def _one(
-    scene: SceneIndex, steps: int, rng: random.Random, thing: int | None, unstated: str | None
+    scene: SceneIndex, n: int, rng: random.Random, thing: int | None, unstated: str | None, steps: Steps
 ) -> Description | None:
-    """A description with `steps` steps that denotes just this thing, every step of it needed."""
-    split = _split_steps(steps, rng)
+    """A description with `n` steps that denotes just this thing, every step of it needed."""
+    split = _split_steps(n, rng, steps)
     if split is None or thing is None:
         return None
     local, left = split
     me = scene.things[thing]
     hop = None
     if "hop" in local:
-        hop = _hop_to(scene, thing, left, rng)
+        hop = _hop_to(scene, thing, left, rng, steps)
         if hop is None:
             return None
     but_not = None
@@ -146,10 +169,10 @@ def _one(
     if but_not is not None:
         words.pop("colour" if but_not in COLOURS else "size", None)
     order = sorted(words, key=lambda w: rng.random() * {"noun": 0.5, "colour": 0.8, "size": 1.2}[w])
-    keep = 0 if steps and rng.random() < 0.5 else rng.randint(min(1, steps == 0), len(order))
+    keep = 0 if n and rng.random() < 0.5 else rng.randint(min(1, n == 0), len(order))
     extreme = rng.choice(EXTREMES) if "extreme" in local else None
-    for n in range(keep, len(order) + 1):
-        description = Description(**{w: words[w] for w in order[:n]}, extreme=extreme, but_not=but_not, hop=hop)
+    for n_words in range(keep, len(order) + 1):
+        description = Description(**{w: words[w] for w in order[:n_words]}, extreme=extreme, but_not=but_not, hop=hop)
         try:
             if scene.pick(description) == 1 << thing:
                 return description if every_step_needed(scene, description, 1 << thing) else None
@@ -158,26 +181,28 @@ def _one(
     return None
 
 
-def _hop_to(scene: SceneIndex, thing: int, left: int, rng: random.Random) -> tuple[str, Description] | None:
-    relation = rng.choice(_HOPS)
+def _hop_to(
+    scene: SceneIndex, thing: int, left: int, rng: random.Random, steps: Steps
+) -> tuple[str, Description] | None:
+    relation = rng.choice(steps.hops)
     anchors = [i for i, mask in enumerate(scene.related[relation]) if mask >> thing & 1]
     if not anchors:
         return None
-    anchor = _one(scene, left, rng, rng.choice(anchors), None)
+    anchor = _one(scene, left, rng, rng.choice(anchors), None, steps)
     return (relation, anchor) if anchor is not None else None
 
 
-def _several(scene: SceneIndex, steps: int, rng: random.Random) -> Description | None:
-    """A description with `steps` steps that denotes any number of things, every step of it making a difference."""
-    split = _split_steps(steps, rng)
+def _several(scene: SceneIndex, n: int, rng: random.Random, steps: Steps) -> Description | None:
+    """A description with `n` steps that denotes any number of things, every step of it making a difference."""
+    split = _split_steps(n, rng, steps)
     if split is None or "extreme" in split[0]:
         return None
     local, left = split
     hop = None
     if "hop" in local:
-        relation = rng.choice(_HOPS)
+        relation = rng.choice(steps.hops)
         able = [i for i, mask in enumerate(scene.related[relation]) if mask]
-        anchor = _one(scene, left, rng, rng.choice(able), None) if able else None
+        anchor = _one(scene, left, rng, rng.choice(able), None, steps) if able else None
         if anchor is None:
             return None
         hop = (relation, anchor)
@@ -196,10 +221,10 @@ def _several(scene: SceneIndex, steps: int, rng: random.Random) -> Description |
             other = scene.things[rng.randrange(len(scene.things))]
             but_not = other.colour if rng.random() < 0.65 else other.size
         words.pop("colour" if but_not in COLOURS else "size")
-    n_words = rng.choices((0, 1, 2, 3), weights=(1 if steps else 0.2, 5, 4, 0.6))[0]
+    n_words = rng.choices((0, 1, 2, 3), weights=(1 if n else 0.2, 5, 4, 0.6))[0]
     kept = rng.sample(list(words), min(n_words, len(words)))
     description = Description(**{w: words[w] for w in kept}, but_not=but_not, hop=hop)
-    if not steps:
+    if not n:
         return description
     try:
         return description if every_step_needed(scene, description, scene.pick(description)) else None

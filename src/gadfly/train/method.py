@@ -1,4 +1,7 @@
-"""The three ways to train a questioner: RL, SFT, and SFT then RL. Read this first here; it knows no details."""
+"""Ways to train a questioner: RL, SFT, and SFT then RL. Read this first here; it knows no details.
+
+A fourth, SFT on own failures, asks between its fine-tunings and is in own_failures.py.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,160 @@
+"""One cell of the benchmark of methods: what a search found, measured. Knows a key and fresh probes; asks nothing anew
+of the target but those.
+
+A cell is plain data, fit for JSON; `standings.py` makes a table of many.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from gadfly.analysis.conditions import Measures, conditions, measure_all
+from gadfly.analysis.items import items_by_probe, tabulate
+from gadfly.analysis.modes import covers, find_modes
+from gadfly.analysis.rates import Rate, distinct, rates
+from gadfly.bench.discovery import discovery, excess_fdr
+from gadfly.bench.diversity import diversity
+from gadfly.bench.found import Stretch, area_under, found
+from gadfly.bench.fresh import FreshProbes, weights_identity
+from gadfly.bench.keys import AnswerKey
+from gadfly.bench.organisms import probes_in_spots
+from gadfly.config import Config
+from gadfly.models.local import LocalModel
+from gadfly.protocols import Embedder
+from gadfly.records import Probe, Question, Sampling, Verdict
+from gadfly.roles.prompts import load_prompt
+from gadfly.roles.target import ModelTarget
+from gadfly.testbed.album import SceneSource
+from gadfly.testbed.annotator import TestbedAnnotator
+from gadfly.testbed.drawing import object_size
+from gadfly.wiring import Wiring
+
+_TARGET_PROMPT, _MAX_ANSWER_TOKENS, _BATCH = "testbed_target", 4, 64
+
+
+@final
+class Yardstick:
+    """What all cells of one organism are measured with: its key, its clean twin, and its fresh probes. Without a key
+    (the clean target) nothing is planted, and there is no twin to exceed."""
+
+    def __init__(
+        self, target: Path, key: AnswerKey | None, twin: Path | None, cache: Path, embedder: Embedder, n_uniform: int
+    ) -> None:
+        self.key = key
+        self.twin = twin
+        self.embedder = embedder
+        self.fresh = FreshProbes(functools.partial(open_target, target), weights_identity(target), cache, n_uniform)
+
+    @functools.cached_property
+    def fresh_measures(self) -> dict[str, Measures]:
+        """The measures of the pictures that the uniform fresh probes are about."""
+        source = self.fresh.source
+        asked = {probe.images[0].id for probe in self.fresh.uniform}
+        sizes = {image_id: object_size(scene) for image_id, scene in source.scenes.items()}
+        return measure_all(source, [image for image in source if image.id in asked], {}, sizes)
+
+
+def open_target(checkpoint: Path, source: SceneSource) -> ModelTarget:
+    """A bundled target that answers questions about scenes in memory."""
+    model = LocalModel(checkpoint, source.open, max_batch=_BATCH)
+    return ModelTarget(model, load_prompt(_TARGET_PROMPT), Sampling(max_new_tokens=_MAX_ANSWER_TOKENS))
+
+
+def measured(stretches: Sequence[Stretch], config: Config, yardstick: Yardstick) -> dict[str, Any]:
+    """All that is said of a search. `config` is one of its runs', for its images."""
+    rng = np.random.default_rng(0)
+    probes = distinct(probe for stretch in stretches for probe in stretch.probes)
+    wiring = Wiring(config)
+    made, verdicts = found(stretches), rates(probes, rng)
+    failing = yardstick.fresh.failing(made.at_call)
+    wrong = [probe.question for probe in probes if probe.verdict is Verdict.WRONG]
+    valid = [probe.question for probe in probes if probe.verdict.valid]
+    return {
+        "calls": made.calls,
+        "probes": sum(len(stretch.probes) for stretch in stretches),
+        "distinct_probes": len(probes),
+        "fdr": _interval(verdicts.fdr),
+        "valid_rate": _interval(verdicts.valid),
+        "failure_rate": _interval(verdicts.failure),
+        "excess_fdr": _excess(probes, config, yardstick, rng),
+        "wrong": made.n_wrong,
+        "failing": sorted("+".join(skills) for skills in failing),
+        "found_at_call": {"+".join(skills): at for skills, at in sorted(made.at_call.items())},
+        "area": area_under(made.at_call, failing, made.calls) if made.calls else 0.0,
+        "valid_skills": dict(sorted(made.valid_skills.items())),
+        "wrong_skills": dict(sorted(made.wrong_skills.items())),
+        "valid_combinations": {"+".join(skills): n for skills, n in sorted(made.valid_combinations.items())},
+        "wrong_combinations": {"+".join(skills): n for skills, n in sorted(made.wrong_combinations.items())},
+        "diversity": {
+            name: _diversity(texts, yardstick.embedder) for name, texts in (("wrong", wrong), ("valid", valid))
+        },
+        **_planted(probes, wiring, yardstick, rng),
+    }
+
+
+def _diversity(texts: Sequence[str], embedder: Embedder) -> dict[str, float | None]:
+    made = diversity(texts, embedder, np.random.default_rng(0))
+    return {
+        "n": made.n,
+        "self_bleu": made.self_bleu,
+        "mean_cosine": made.mean_cosine,
+        "nearest_cosine": made.nearest_cosine,
+        "vendi": made.vendi,
+    }
+
+
+def _excess(
+    probes: Sequence[Probe], config: Config, yardstick: Yardstick, rng: np.random.Generator
+) -> list[float | None] | None:
+    if yardstick.twin is None:
+        return None
+    twin = Wiring(replace(config, target=replace(config.target, model=str(yardstick.twin))))
+    asked = [probe for probe in probes if probe.verdict.decided]
+    valid = [probe for probe in asked if probe.verdict.valid]
+    questions = [Question(probe.images, probe.question, n) for n, probe in enumerate(valid)]
+    judged = iter(twin.verifier.judge(questions, twin.target.answer(questions)) if questions else [])
+    # An INVALID question is INVALID whoever answers it.
+    theirs = [next(judged).verdict if probe.verdict.valid else Verdict.INVALID for probe in asked]
+    ours = [probe.verdict for probe in asked]
+    return _interval(excess_fdr(ours, theirs, [probe.images[0].id for probe in asked], rng))
+
+
+def _planted(
+    probes: Sequence[Probe], wiring: Wiring, yardstick: Yardstick, rng: np.random.Generator
+) -> Mapping[str, Any]:
+    """The modes that the analysis makes of the probes, and which planted spots they recall on fresh ones."""
+    asked = {image.id: image for probe in probes for image in probe.images}
+    pictures = measure_all(wiring.source, asked.values(), {}, wiring.object_sizes)
+    annotator = TestbedAnnotator()
+    search = find_modes(tabulate(probes, annotator, conditions(pictures)))
+    modes = [mode for mode in search.modes if mode.held_up]
+    said: dict[str, Any] = {"modes": len(modes), "modes_not_held_up": len(search.modes) - len(modes)}
+    if yardstick.key is None:
+        return said
+    fresh = [probe for probe in yardstick.fresh.uniform if probe.verdict.valid]
+    items = items_by_probe(fresh, annotator, conditions(yardstick.fresh_measures, pictures))
+    in_mode = np.array([[covers(mode, some) for some in items] for mode in modes], dtype=bool).reshape(-1, len(fresh))
+    outcome = discovery(
+        np.array([probe.verdict is Verdict.WRONG for probe in fresh]),
+        in_mode,
+        probes_in_spots(yardstick.key, fresh, yardstick.fresh.source.scenes),
+        [probe.images[0].id for probe in fresh],
+        rng,
+    )
+    spots = zip(yardstick.key.spots, outcome.spots, strict=True)
+    return {
+        **said,
+        "planted_recall": _interval(outcome.recall),
+        "mode_precision": _interval(outcome.precision),
+        "recalled": {spot.name: planted.recalled for spot, planted in spots},
+    }
+
+
+def _interval(rate: Rate) -> list[float | None]:
+    return [rate.value, rate.low, rate.high]

@@ -1,0 +1,121 @@
+"""One search: a method with a budget of calls of the target, on one organism with one seed. Measures nothing.
+
+All calls of the target count: those of training, of what is fine-tuned on, and those that a reward makes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gadfly import runs
+from gadfly.bench.found import Stretch
+from gadfly.bench.methods import Method
+from gadfly.config import Config, from_dict, override
+from gadfly.errors import BudgetSpent
+from gadfly.models.ledger import TARGET
+from gadfly.store.sqlite import SqliteStore
+from gadfly.testbed.album import render
+from gadfly.testbed.recipe import demo_settings
+from gadfly.wiring import Wiring
+
+N_IMAGES = 600
+COLLECT, MAIN = "collect", "run"
+_SPARE = 1.5
+"""More steps than the budget needs if every question took a call: those that repeat or cannot be read take none."""
+
+OnProgress = Callable[[int, int], None]
+
+
+def images_of(out: Path, seed: int) -> Path:
+    """The images of a seed, drawn unless they are there. All methods ask about the same."""
+    folder = out / f"images-{seed}"
+    if not folder.exists():
+        partial = out / f"images-{seed}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        render(partial, n=N_IMAGES, split="probe", seed=seed)
+        partial.rename(folder)
+    return folder
+
+
+def config_of(method: Method, target: Path, images: Path, out: Path, seed: int, calls: int) -> Config:
+    """The configuration of a search with `calls` calls of the target."""
+    base = demo_settings(images, out, steps=1, seed=seed, heldout_share=0.0, n=1)
+    config = override(from_dict(base), {**method.settings, "target.model": str(target)})
+    exact = config.train.method == "sft_own"  # its rounds divide its steps, and it hardly repeats itself
+    most = round(calls * (1.0 if exact else _SPARE))
+    steps = max(1, most // config.train.probes_per_step)
+    return override(
+        config,
+        {
+            "cache.max_bytes": 0,  # a call that the cache answered would count for nothing
+            "limits.max_target_calls": calls,
+            "sweep.n": most,
+            "train.steps": steps,
+        },
+    )
+
+
+def search(
+    method: Method, target: Path, images: Path, out: Path, seed: int, calls: int, on_progress: OnProgress | None = None
+) -> list[Stretch]:
+    """Spend `calls` calls of the target; what was asked, in its order. `out` is a folder of this search alone, made
+    anew. `on_progress` gets (done, in all) of what is under way. Up to a step's calls are left over, since a step that
+    would pass the limit is not begun."""
+    shutil.rmtree(out, ignore_errors=True)
+    stretches = []
+    settings: dict[str, Any] = {}
+    if method.plan.startswith("collect"):
+        collecting = config_of(method, target, images, out, seed, round(calls * method.collect))
+        collecting = override(collecting, {"name": COLLECT, "train.method": "rl"})
+        stretches += _swept(collecting, on_progress)
+        calls -= sum(stretch.calls for stretch in stretches)
+        settings["train.sft.data"] = str(out / COLLECT)
+    config = override(config_of(method, target, images, out, seed, calls), settings)
+    match method.plan:
+        case "sweep":
+            stretches += _swept(config, on_progress)
+        case "collect, sweep":
+            stretches += _swept(override(config, {"train.method": "sft"}), on_progress, tune=True)
+        case "train" | "collect, train":
+            stretches += _trained(config, on_progress)
+    for weights in ("train", "questioner"):  # the probes are what is kept
+        shutil.rmtree(out / MAIN / weights, ignore_errors=True)
+    return stretches
+
+
+def _swept(config: Config, on_progress: OnProgress | None, *, tune: bool = False) -> list[Stretch]:
+    with runs.opened(config, resume=False) as store, suppress(BudgetSpent):
+        tuned = runs.train(Wiring(config), store, resume=False) if tune else None
+        runs.sweep(
+            Wiring(config),
+            store,
+            split="train",
+            questioner=tuned,
+            on_progress=None if on_progress is None else lambda done, total, _: on_progress(done, total),
+        )
+    return _stretches(config)
+
+
+def _trained(config: Config, on_progress: OnProgress | None) -> list[Stretch]:
+    with runs.opened(config, resume=False) as store, suppress(BudgetSpent):
+        runs.train(
+            Wiring(config),
+            store,
+            resume=False,
+            on_step=None if on_progress is None else lambda done, total, _: on_progress(done, total),
+        )
+    return _stretches(config)
+
+
+def _stretches(config: Config) -> list[Stretch]:
+    """The phases of a run in the order in which they were begun, each with the calls of the target it took."""
+    with SqliteStore.open(runs.folder_of(config), read_only=True) as store:
+        used = sorted(store.usages(), key=lambda one: one[0].attempt)
+        calls: dict[str, int] = {}
+        for attempt, by_role in used:
+            calls[attempt.phase] = calls.get(attempt.phase, 0) + (by_role[TARGET].calls if TARGET in by_role else 0)
+        return [Stretch(list(store.probes(phase)), n) for phase, n in calls.items() if n]

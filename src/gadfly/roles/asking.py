@@ -1,0 +1,61 @@
+"""What the ways of asking share: one wish an image, put to a questioner's model. Knows no method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+from gadfly.protocols import ChatModel
+from gadfly.records import Completion, Image, Probe, Sampling
+from gadfly.roles.prompts import quote
+from gadfly.roles.questioner import questioner_chat, questioner_prompt
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one question is wished for, beyond what the questioner's prompt says: a `note` that stands before it, or a
+    `topic` for its {focus} slot. Without both the questioner just asks."""
+
+    image: Image
+    note: str = ""
+    topic: str = ""
+
+
+@final
+class Asker:
+    """Puts wishes to a model, in the questioner's own prompt. `focus` is the user's topic, for wishes without one.
+
+    Raises ConfigError where there is a topic and the prompt has no {focus} slot.
+    """
+
+    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: str = "") -> None:
+        questioner_prompt(template, focus)
+        self._model = model
+        self._template = template
+        self._sampling = sampling
+        self._focus = focus
+
+    def ask(self, wishes: Sequence[Wish], seed: int) -> list[Completion]:
+        """One reply a wish, in order; the same seed gives the same ones."""
+        chats = []
+        for wish in wishes:
+            prompt = questioner_prompt(self._template, wish.topic or self._focus)
+            chats.append(questioner_chat(wish.image, f"{wish.note}\n\n{prompt}" if wish.note else prompt))
+        return self._model.complete(chats, replace(self._sampling, seed=seed))
+
+
+def quoted_list(questions: Iterable[str]) -> str:
+    """Questions one a line, each a quotation; "(none yet)" without any."""
+    return "\n".join(f"- {quote(question)}" for question in questions) or "(none yet)"
+
+
+def latest_distinct(questions: Sequence[str], n: int) -> list[str]:
+    """The last `n` different questions, oldest first. What was asked twice stands where it was asked last."""
+    return list(dict.fromkeys(reversed(questions)))[:n][::-1]
+
+
+def families_of(probe: Probe) -> tuple[str, ...]:
+    """The families of the skills that a probe's question needed, sorted; none where they are unknown."""
+    return tuple(sorted({skill.partition(".")[0] for skill in probe.judgement.skills or ()}))
