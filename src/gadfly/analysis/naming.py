@@ -1,0 +1,159 @@
+"""Free names made into canonical ones: similar skills merged, and put under families that are merged likewise.
+
+Two steps. Names with the same telling words, in whatever form and order, are one (`wordforms.plain_form`). What is left
+is clustered by embeddings, complete linkage, so that no two names of a cluster are further apart than the threshold, nor
+kept apart by what their words say (`wordforms.kept_apart`). The rule is the same for every set of names and remembers
+none, so that equal probes give equal names. Knows no model that names, and no probes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import AgglomerativeClustering
+
+from gadfly.analysis.wordforms import marks, plain_form, singular, words_of
+from gadfly.protocols import Annotator, Embedder
+
+THRESHOLD: Final = 0.8
+"""Of the cosine. Above all pairs of different skills in tests/data/skill_names.tsv that words do not keep apart (0.74 at
+most): a wrong merge hides a failure mode, a merge that is missed only splits one."""
+
+MAX_CLUSTERED: Final = 3000
+"""So many of the most frequent names are clustered; rarer ones are merged by their words only. The matrix of distances
+grows with the square, and what was named once or twice makes no mode."""
+
+_APART: Final = 2.0  # the largest distance there is between unit vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What each name that was given has become: raw → canonical. `families` are those of the skills."""
+
+    skills: Mapping[str, str]
+    families: Mapping[str, str]
+    concepts: Mapping[str, str]
+
+
+class CanonicalAnnotator:
+    """An `Annotator` that says what another one says, by canonical names; a name not among `names` stays as it is."""
+
+    def __init__(self, annotator: Annotator, names: Names) -> None:
+        self._annotator = annotator
+        self._names = names
+
+    def skills(self, questions: Sequence[str]) -> list[tuple[str, ...] | None]:
+        return [_renamed(some, self._names.skills) for some in self._annotator.skills(questions)]
+
+    def concepts(self, questions: Sequence[str]) -> list[tuple[str, ...] | None]:
+        return [_renamed(some, self._names.concepts) for some in self._annotator.concepts(questions)]
+
+
+def names_of(annotator: Annotator, questions: Sequence[str], embedder: Embedder) -> Names:
+    """The canonical names of all that an annotator says of these questions; a question may be there several times."""
+    skills = Counter(chain.from_iterable(some or () for some in annotator.skills(questions)))
+    concepts = Counter(chain.from_iterable(some or () for some in annotator.concepts(questions)))
+    merged, families = merge_skills(skills, embedder)
+    return Names(merged, families, merge_concepts(concepts))
+
+
+def merge_skills(counts: Mapping[str, int], embedder: Embedder) -> tuple[dict[str, str], dict[str, str]]:
+    """(canonical skill of each `family.skill`, canonical family of each family), from how often each was named.
+
+    A group's canonical name is its most frequent one, of equals the first by name; its family is the canonical one of
+    that name's. Distances are those of the whole name and of the skill alone, half and half."""
+    of_families: Counter[str] = Counter()
+    for name, count in counts.items():
+        of_families[_family(name)] += count
+    families = _canonical(_grouped(of_families, embedder.embed), of_families)
+
+    def embed(names: Sequence[str]) -> NDArray[np.float32]:
+        whole_N_D = embedder.embed([" ".join(words_of(name)) for name in names])
+        skill_N_D = embedder.embed([" ".join(words_of(name.partition(".")[2])) for name in names])
+        return np.concatenate([whole_N_D, skill_N_D], axis=1) / np.sqrt(np.float32(2))
+
+    skills = _canonical(_grouped(counts, embed), counts)
+    return {raw: _under(families, canonical) for raw, canonical in skills.items()}, families
+
+
+def merge_concepts(counts: Mapping[str, int]) -> dict[str, str]:
+    """The canonical form of each concept: what differs in number only is one. No embeddings: red lies near blue."""
+    groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name in counts:
+        groups[tuple(singular(word) for word in words_of(name)) or (name,)].append(name)
+    return _canonical(list(groups.values()), counts)
+
+
+def _grouped(
+    counts: Mapping[str, int], embed: Callable[[Sequence[str]], NDArray[np.float32]]
+) -> list[list[str]]:
+    """The names, those that are one together."""
+    groups: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for name in sorted(counts):
+        groups[plain_form(name)].append(name)
+    by_use = sorted(groups.values(), key=lambda names: (-sum(counts[name] for name in names), names))
+    near, rare = by_use[:MAX_CLUSTERED], by_use[MAX_CLUSTERED:]
+    if len(near) < 2:
+        return by_use
+    heads = [_most_frequent(names, counts) for names in near]
+    clusters: defaultdict[int, list[str]] = defaultdict(list)
+    for label, names in zip(_clustered(heads, embed(heads)), near, strict=True):
+        clusters[label] += names
+    return [*clusters.values(), *rare]
+
+
+def _clustered(names: Sequence[str], embeddings_N_D: NDArray[np.float32]) -> list[int]:
+    """A label for each name; equal ones are near, and none in a cluster are kept apart."""
+    distances_N_N = np.clip(1.0 - embeddings_N_D @ embeddings_N_D.T, 0.0, _APART).astype(np.float64)
+    distances_N_N = np.round((distances_N_N + distances_N_N.T) / 2, 4)  # rounding errors must not decide
+    distances_N_N[_kept_apart(names)] = _APART
+    np.fill_diagonal(distances_N_N, 0.0)
+    model = AgglomerativeClustering(
+        n_clusters=None, metric="precomputed", linkage="complete", distance_threshold=1.0 - THRESHOLD
+    )
+    return [int(label) for label in model.fit(distances_N_N).labels_]
+
+
+def _kept_apart(names: Sequence[str]) -> NDArray[np.bool_]:
+    """`wordforms.kept_apart` of every pair, shape N_N."""
+    of = [marks(name) for name in names]
+    apart_N_N = _differ([one.digits for one in of]) | _differ([one.operators for one in of])
+    for scale in set(chain.from_iterable(one.sides for one in of)):
+        sides = [one.sides.get(scale) for one in of]
+        known_N = np.array([side is not None for side in sides])
+        apart_N_N |= _differ(sides) & known_N[:, None] & known_N[None, :]
+    return apart_N_N
+
+
+def _differ(values: Sequence[object]) -> NDArray[np.bool_]:
+    numbers: dict[object, int] = {}
+    of_N = np.array([numbers.setdefault(value, len(numbers)) for value in values])
+    differ_N_N: NDArray[np.bool_] = of_N[:, None] != of_N[None, :]
+    return differ_N_N
+
+
+def _canonical(groups: Sequence[Sequence[str]], counts: Mapping[str, int]) -> dict[str, str]:
+    named = {name: _most_frequent(names, counts) for names in groups for name in names}
+    return {name: named[name] for name in sorted(named)}
+
+
+def _most_frequent(names: Sequence[str], counts: Mapping[str, int]) -> str:
+    return min(names, key=lambda name: (-counts[name], name))
+
+
+def _under(families: Mapping[str, str], name: str) -> str:
+    return f"{families[_family(name)]}.{name.partition('.')[2]}"
+
+
+def _family(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _renamed(names: tuple[str, ...] | None, canonical: Mapping[str, str]) -> tuple[str, ...] | None:
+    return None if names is None else tuple(sorted({canonical.get(name, name) for name in names}))
