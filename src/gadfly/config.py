@@ -187,6 +187,31 @@ class VerifierConfig(ModelConfig):
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotatorConfig(ModelConfig):
+    """Who names the skills and concepts of questions, for `gadfly analyze`. `auto` is the model, where one is named;
+    else the testbed's grammar where the oracle judges; else nobody. It sees texts only, so any language model will do.
+    `vocabulary` is a text file of the skills to choose from, one a line, or "testbed"; without it they are named freely
+    and merged."""
+
+    kind: Literal["auto", "testbed", "none"] = "auto"
+    vocabulary: str | None = None
+    max_new_tokens: int = 128  # a dozen names
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        if self.kind != "auto" and self.model:
+            raise ConfigError(f"annotator.model is named, and annotator.kind is {self.kind!r}; leave out one of the two")
+        if self.temperature > 0:
+            raise ConfigError("annotator.temperature is 0: its answers are kept, and equal probes get equal names")
+        if self.base_url is not None and not self.model:
+            raise ConfigError("annotator.base_url is set, and annotator.model, its model's name there, is not")
+
+    @property
+    def asks_a_model(self) -> bool:
+        return bool(self.model)
+
+
+@dataclass(frozen=True, slots=True)
 class RewardConfig:
     """What each reward term weighs, and what novelty is measured against.
 
@@ -349,6 +374,7 @@ class Config:
     questioner: QuestionerConfig = field(default_factory=QuestionerConfig)
     target: TargetConfig = field(default_factory=TargetConfig)
     verifier: VerifierConfig = field(default_factory=VerifierConfig)
+    annotator: AnnotatorConfig = field(default_factory=AnnotatorConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
@@ -368,6 +394,8 @@ class Config:
             return
         models: list[tuple[str, ModelConfig]] = [("questioner", self.questioner), ("target", self.target)]
         models += [("verifier", judge) for judge in self.verifier.judges]
+        if self.annotator.asks_a_model:
+            models.append(("annotator", self.annotator))
         for role, model in models:
             if model.base_url is not None and not model.has_price:
                 raise ConfigError(f"limits.max_cost needs the prices of {role}; {role}.price_call = 0 where it is free")

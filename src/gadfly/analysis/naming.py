@@ -3,13 +3,13 @@
 Two steps. Names with the same telling words, in whatever form and order, are one (`wordforms.plain_form`). What is left
 is clustered by embeddings, complete linkage, so that no two names of a cluster are further apart than the threshold, nor
 kept apart by what their words say (`wordforms.kept_apart`). The rule is the same for every set of names and remembers
-none, so that equal probes give equal names. Knows no model that names, and no probes.
+none, so that equal probes give equal names. Knows no model that names.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import AgglomerativeClustering
 
+from gadfly.analysis.rates import distinct
 from gadfly.analysis.wordforms import marks, plain_form, singular, words_of
 from gadfly.protocols import Annotator, Embedder
+from gadfly.records import Probe
 
 THRESHOLD: Final = 0.8
 """Of the cosine. Above all pairs of different skills in tests/data/skill_names.tsv that words do not keep apart (0.74 at
@@ -55,10 +57,15 @@ class CanonicalAnnotator:
         return [_renamed(some, self._names.concepts) for some in self._annotator.concepts(questions)]
 
 
-def names_of(annotator: Annotator, questions: Sequence[str], embedder: Embedder) -> Names:
-    """The canonical names of all that an annotator says of these questions; a question may be there several times."""
-    skills = Counter(chain.from_iterable(some or () for some in annotator.skills(questions)))
-    concepts = Counter(chain.from_iterable(some or () for some in annotator.concepts(questions)))
+def names_of(annotator: Annotator, probes: Iterable[Probe], embedder: Embedder) -> Names:
+    """The canonical names of all that an annotator says of the distinct valid probes: of the skills of those for which
+    the verifier names none, and of all concepts."""
+    valid = [probe for probe in distinct(probes) if probe.verdict.valid]
+    unnamed = [probe.question for probe in valid if probe.judgement.skills is None]
+    skills = Counter(chain.from_iterable(some or () for some in annotator.skills(unnamed)))
+    concepts = Counter(
+        chain.from_iterable(some or () for some in annotator.concepts([probe.question for probe in valid]))
+    )
     merged, families = merge_skills(skills, embedder)
     return Names(merged, families, merge_concepts(concepts))
 

@@ -1,14 +1,17 @@
-"""`gadfly analyze`: from a run's probes to findings, written beside its store and printed. Asks no model anything."""
+"""`gadfly analyze`: from a run's probes to findings, written beside its store and printed. No model is asked anything, but for an annotator that is one."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
+import typer
+
+from gadfly.cli.annotating import annotated
 from gadfly.cli.audit import Images, RunPhase
-from gadfly.cli.commands import AsJson
+from gadfly.cli.commands import AsJson, Settings
 from gadfly.cli.output import as_plain, print_json, progress, remark
 from gadfly.cli.reading import folder_and_phase, one_phase
 from gadfly.errors import ImageError, StoreError, TestbedError
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gadfly.analysis.findings import Findings
+    from gadfly.analysis.naming import Names
     from gadfly.records import Image, Probe
     from gadfly.store.sqlite import SqliteStore
     from gadfly.wiring import Wiring
@@ -24,16 +28,34 @@ if TYPE_CHECKING:
 FINDINGS = "findings"
 TRAINING = "train"  # the phase in which the questioner learns
 _PICTURES = "pictures.json"
-_PARTS = ("modes", "taxonomy", "curriculum", "coverage")
+_PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names")
 
 
-def analyze(run: RunPhase, images: Images = None, as_json: AsJson = False) -> None:
+AnnotatorName = Annotated[
+    str | None,
+    typer.Option("--annotator", help="Who names skills and concepts: testbed, none, or a language model."),
+]
+AnnotatorUrl = Annotated[str | None, typer.Option(help="Server of the annotator; --annotator is its name there.")]
+Vocabulary = Annotated[
+    str | None, typer.Option(help="The skills it is to choose from: a text file, one a line, or testbed.")
+]
+
+
+def analyze(
+    run: RunPhase,
+    images: Images = None,
+    annotator: AnnotatorName = None,
+    annotator_url: AnnotatorUrl = None,
+    vocabulary: Vocabulary = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Find the target's failure modes in a run's probes: what they have in common where it fails, how often it fails
     there and elsewhere. Also the tree of skills, the course of a training, and how much of what a frozen questioner can
     show has been seen. Written to RUN/findings/PHASE and printed."""
     from gadfly.analysis.findings import analyse
-    from gadfly.cli.options import with_verifier
-    from gadfly.config import from_dict
+    from gadfly.cli.options import with_annotator, with_verifier
+    from gadfly.config import from_dict, override
     from gadfly.store.sqlite import SqliteStore
     from gadfly.wiring import Wiring
 
@@ -43,17 +65,23 @@ def analyze(run: RunPhase, images: Images = None, as_json: AsJson = False) -> No
         probes = _read(store, phase, bar.update)
         training = _source(store, phase) == TRAINING
         config = with_verifier(from_dict(store.run.config), None, images, None)
-    wiring = Wiring(config)
+    config = with_annotator(config, annotator, annotator_url, vocabulary, settings)
+    # The cache lies beside the run, wherever that is by now.
+    config = override(config, {"out": str(folder.resolve().parent)})
+    wiring = Wiring(config, on_annotated=lambda done, total: naming.update(done, total))
+    with progress("naming skills", passing=True) as naming:
+        named = annotated(wiring, probes)
     conditions = _conditions(folder / FINDINGS / _PICTURES, probes, wiring)
-    found = analyse(probes, training=training, annotator=wiring.annotator, conditions=conditions)
-    files = _write(folder / FINDINGS / _folder_name(phase), found)
+    found = analyse(probes, training=training, annotator=named.annotator, conditions=conditions)
+    files = _write(folder / FINDINGS / _folder_name(phase), found, named.names)
     if as_json:
         where = {"run": str(folder), "phase": phase, "files": [str(path) for path in files]}
-        print_json({**where, **as_plain(found)})
+        print_json({**where, **as_plain(found), **named.said()})
         return
     from gadfly.cli.analyze_tables import print_findings
 
     print_findings(f"{folder}:{phase}", probes, found, files)
+    named.print()
 
 
 def _read(store: SqliteStore, phase: str, on_progress: Any) -> list[Probe]:
@@ -102,13 +130,14 @@ def _folder_name(phase: str) -> str:
     return safe.replace(".", "%2E") if not safe.strip(". ") else safe
 
 
-def _write(folder: Path, found: Findings) -> list[Path]:
+def _write(folder: Path, found: Findings, names: Names | None) -> list[Path]:
     """One file for each part that there is. The same findings give the same bytes."""
     parts: Mapping[str, Any] = {
         "modes": {"known_failures_version": found.known_failures_version, **as_plain(found.search)},
         "taxonomy": as_plain(found.taxonomy),
         "curriculum": as_plain(found.curriculum),
         "coverage": as_plain(found.coverage),
+        "names": as_plain(names),
     }
     written = []
     try:

@@ -60,6 +60,24 @@ def with_verifier(config: Config, verifier: str | None, images: str | None, sett
     return override(config, given)
 
 
+def with_annotator(
+    config: Config, annotator: str | None, url: str | None, vocabulary: str | None, settings: list[str] | None
+) -> Config:
+    """The configuration with another annotator in the place of its own: "testbed", "none", or a model. Raises
+    ConfigError."""
+    from gadfly.config import override
+
+    given: dict[str, Any] = {}
+    if annotator is not None:  # nothing of the former one
+        kind = {"annotator.kind": annotator} if annotator in ("testbed", "none") else {"annotator.model": annotator}
+        given.update({"annotator": {}, **kind})
+    for key, value in {"annotator.base_url": url, "annotator.vocabulary": vocabulary}.items():
+        if value is not None:
+            given[key] = value
+    given.update(_settings(settings))
+    return override(config, given)
+
+
 def _settings(settings: list[str] | None) -> dict[str, Any]:
     given = {}
     for setting in settings or ():
