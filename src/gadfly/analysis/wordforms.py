@@ -40,8 +40,8 @@ _FILLERS: Final = frozenset(
     "a an the of to in is are be it its this that for on by from other "
     "skill ability task reason reasoning basic simple general visual understanding understand "
     "identify identification identifying recognition recognise recognize recognising recognizing detection detect "
-    "detecting determination determine determining attribute property properties perception perceive naming name object "
-    "item thing".split()
+    "detecting determination determine determining attribute property properties perception perceive naming name "
+    "object item thing".split()
 )
 """Words that say nothing about which skill is meant: they stand in the name of any. "next to", "left of" are as well
 known without the small words."""
@@ -108,9 +108,7 @@ def stem(word: str) -> str:
         if word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us", "is")):
             word = word[:-1]
     word = _SPELLINGS.get(word, word)
-    if word.endswith("ing") and len(word) >= 7:
-        word = word[:-3]
-    elif word.endswith("tion") and len(word) >= 7:
+    if word.endswith(("ing", "tion")) and len(word) >= 7:
         word = word[:-3]
     return word[:-1] if word.endswith("e") and len(word) > 3 else word
 

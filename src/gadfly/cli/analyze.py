@@ -1,4 +1,6 @@
-"""`gadfly analyze`: from a run's probes to findings, written beside its store and printed. No model is asked anything, but for an annotator that is one."""
+"""`gadfly analyze`: from a run's probes to findings, written beside its store and printed. Asks no model, but for an
+annotator that is one.
+"""
 
 from __future__ import annotations
 

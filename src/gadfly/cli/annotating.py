@@ -52,12 +52,13 @@ class Named:
 
 def annotated(wiring: Wiring, probes: Sequence[Probe]) -> Named:
     """Every valid question named, as far as a model is needed for it; a grammar is asked when its names are needed."""
-    from gadfly.analysis.naming import CanonicalAnnotator, names_of
     from gadfly.roles.annotator import ModelAnnotator
 
     annotator, names = wiring.annotator, None
     if not isinstance(annotator, ModelAnnotator):
         return Named(annotator, None, None, {})
+    from gadfly.analysis.naming import CanonicalAnnotator, names_of
+
     annotator.concepts([probe.question for probe in probes if probe.verdict.valid])
     said: Annotator = annotator
     if wiring.names_embedder is not None:

@@ -45,7 +45,7 @@ def configure(
     if verifier is not None:
         given.update(_verifier(verifier))
     given = {key: value for key, value in given.items() if value is not None}
-    given.update(_settings(settings))
+    given.update(settings_given(settings))
     return override(read_config(config_file) if config_file is not None else Config(), given)
 
 
@@ -56,7 +56,7 @@ def with_verifier(config: Config, verifier: str | None, images: str | None, sett
     given: dict[str, Any] = {} if images is None else {"images.path": images}
     if verifier is not None:  # another judge: nothing of the former one, its model and its panel least of all
         given.update({"verifier": {}, **_verifier(verifier)})
-    given.update(_settings(settings))
+    given.update(settings_given(settings))
     return override(config, given)
 
 
@@ -74,11 +74,12 @@ def with_annotator(
     for key, value in {"annotator.base_url": url, "annotator.vocabulary": vocabulary}.items():
         if value is not None:
             given[key] = value
-    given.update(_settings(settings))
+    given.update(settings_given(settings))
     return override(config, given)
 
 
-def _settings(settings: list[str] | None) -> dict[str, Any]:
+def settings_given(settings: list[str] | None) -> dict[str, Any]:
+    """What --set options say, by dotted keys. Raises ConfigError."""
     given = {}
     for setting in settings or ():
         key, equals, value = setting.partition("=")

@@ -32,9 +32,7 @@ def price_of(config: ModelConfig) -> Price | None:
     return Price(config.price_prompt or 0.0, config.price_completion or 0.0, config.price_call or 0.0)
 
 
-def local_model(
-    checkpoint: str, config: ModelConfig, open_image: OpenImage, text_only: bool = False
-) -> LocalModel:
+def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage, text_only: bool = False) -> LocalModel:
     """A checkpoint in this process; with `text_only` a language model will do. Raises ModelError."""
     from gadfly.models.checkpoint import Loading
     from gadfly.models.local import LocalModel

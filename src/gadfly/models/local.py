@@ -108,7 +108,7 @@ class LocalModel:
             )
 
     def require_images(self) -> None:
-        """Raise ModelError where this is a plain language model, which every role but the annotator's needs more than."""
+        """Raise ModelError where this is a plain language model, which only the annotator can be."""
         if isinstance(self._processor, TextProcessor):
             raise ModelError(
                 f"{self._name} is a text-only model; it can be the annotator, and any other role needs a "

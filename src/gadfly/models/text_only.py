@@ -1,4 +1,4 @@
-"""The tokenizer of a plain language model in a processor's place, so that one road serves both. Knows no model and no role."""
+"""The tokenizer of a plain language model in a processor's place, so that one road serves both. Knows no model."""
 
 from __future__ import annotations
 

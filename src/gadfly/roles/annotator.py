@@ -1,4 +1,4 @@
-"""An annotator that asks a language model what questions need. Knows nothing of where the model runs, nor of the pictures.
+"""An annotator that asks a language model what questions need. Knows not where the model runs, and sees no picture.
 
 Skills and concepts come from one call for each distinct question, and both methods share it.
 """

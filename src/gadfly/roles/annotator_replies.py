@@ -1,7 +1,7 @@
-"""What an annotator may reply, and how it is read: two lists of names in a JSON object. Knows nothing of prompts and models.
+"""What an annotator may reply, and how it is read: two lists of names in a JSON object. Knows no prompts and no models.
 
-A reply is the object alone, where a backend enforces the schema, or prose with the object in it, of which the last whole
-one counts. `prompts.quote` and the reader here belong together: nothing that passed `quote` is read as a list of names.
+A reply is the object alone, where a backend enforces the schema, or prose with the object in it, of which the last
+whole one counts. `prompts.quote` and the reader here belong together: nothing that passed `quote` is read as names.
 """
 
 from __future__ import annotations

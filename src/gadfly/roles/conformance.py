@@ -1,4 +1,4 @@
-"""What every questioner, target, verifier and annotator must hold to, as checks to run on any of them. Knows no particular one."""
+"""What questioners, targets, verifiers and annotators must hold to, as checks to run on any. Knows no particular one."""
 
 from __future__ import annotations
 

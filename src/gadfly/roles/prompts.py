@@ -1,8 +1,8 @@
 """Loads prompts and fills their slots, so that what a model wrote stays a quotation. Knows nothing of what they say.
 
 Three things could turn a quotation into part of a prompt: braces that are taken for slots, the closing delimiter, and
-what looks like the reply that a judge or an annotator is asked for. `fill` and `quote` defuse all three. Control tokens of a
-particular model are that model's own business.
+what looks like the reply that a judge or an annotator is asked for. `fill` and `quote` defuse all three. Control tokens
+of a particular model are that model's own business.
 """
 
 from __future__ import annotations
