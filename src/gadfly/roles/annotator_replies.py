@@ -126,7 +126,7 @@ def _names(said: object, read: Callable[[str], str | None], most: int) -> tuple[
 
 def _clean(text: str) -> str:
     """In compatible characters, small. Only the beginning counts: nothing long is a name."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text[: 4 * MAX_PART_CHARS]).casefold())
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text[: 4 * MAX_PART_CHARS]).lower())
 
 
 def _part(text: str, joint: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What questioners, targets, verifiers and annotators must hold to, as checks to run on any. Knows no particular one."""
+"""What questioners, targets, verifiers and annotators must hold to, as checks to run on any. Knows none in particular."""
 
 from __future__ import annotations
 
