@@ -1,4 +1,4 @@
-"""The annotator's role: its replies read by hand and by Hypothesis, and how it asks, with a model that is told what to say."""
+"""The annotator's role: replies read by hand and by Hypothesis, and how it asks, with a model told what to say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Free names merged: on hand-made pairs, on the testbed's skills, and whether names keep their node as probes are added."""
+"""Free names merged: hand-made pairs, the testbed's skills, and whether names keep their node as probes are added."""
 
 from __future__ import annotations
 
@@ -63,13 +63,15 @@ def test_merging_many_at_once_merges_no_different_ones_either(embedder: Embedder
     assert families["spatial"] == families["space"] and families["reading"] != families["recognition"]
 
 
-def test_a_groups_name_is_its_most_frequent_one_under_the_most_frequent_family(embedder: Embedder) -> None:
+def test_a_groups_name_is_its_most_frequent_skill_under_its_most_frequent_family(embedder: Embedder) -> None:
     counts = {"spatial.left_of": 5, "space.to_the_left": 4, "space.above": 3, "counting.count": 1, "count.counting": 1}
     skills, families = merge_skills(counts, embedder)
     assert families == {"spatial": "space", "space": "space", "counting": "count", "count": "count"}  # 5 : 7, 1 : 1
     assert skills["spatial.left_of"] == skills["space.to_the_left"] == "space.left_of"
-    assert skills["counting.count"] == skills["count.counting"] == "count.counting"
+    assert skills["counting.count"] == skills["count.counting"] == "count.count"  # the simplest
     assert skills["space.above"] == "space.above"
+    counts = {"reading.sign": 2, "reading.signs": 3, "reading.sign_reading": 4}  # 5 : 4
+    assert set(merge_skills(counts, embedder)[0].values()) == {"reading.sign"}
     assert merge_skills({}, embedder) == ({}, {})
 
 
@@ -174,8 +176,8 @@ def noisy_names(n: int, rng: random.Random) -> list[str]:
 
 
 def test_names_keep_their_node_when_a_tenth_is_added(embedder: Embedder) -> None:
-    """Measured over 20 such worlds: see docs/annotator.md. A name keeps its node if its canonical name, family
-    included, is the same."""
+    """A name keeps its node if its canonical name, family included, is the same. Measured over 20 such worlds:
+    docs/annotator.md."""
     shares = []
     for seed in range(6):
         rng = random.Random(seed)

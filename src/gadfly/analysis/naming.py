@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ at most): a wrong merge hides a failure mode, a merge that is missed only splits
 MAX_CLUSTERED: Final = 3000
 """So many of the most frequent names are clustered; rarer ones are merged by their words only. The matrix of distances
 grows with the square, and what was named once or twice makes no mode."""
+
+Part = TypeVar("Part", str, tuple[str, ...])
 
 _APART: Final = 2.0  # the largest distance there is between unit vectors
 
@@ -73,28 +75,33 @@ def names_of(annotator: Annotator, probes: Iterable[Probe], embedder: Embedder) 
 def merge_skills(counts: Mapping[str, int], embedder: Embedder) -> tuple[dict[str, str], dict[str, str]]:
     """(canonical skill of each `family.skill`, canonical family of each family), from how often each was named.
 
-    A group's canonical name is its most frequent one, of equals the first by name; its family is the canonical one of
-    that name's. Distances are those of the whole name and of the skill alone, half and half."""
-    of_families: Counter[str] = Counter()
-    for name, count in counts.items():
-        of_families[_family(name)] += count
-    families = _canonical(_grouped(of_families, embedder.embed), of_families)
+    The name of a group is its most frequent family, families merged, and its most frequent skill, under whatever family
+    and in whatever number it was named: counts that are taken together change places less often. Distances are those
+    of the whole name and of the skill alone, half and half."""
+    of_families = _counts_of(counts, counts, _family)
+    families = {name: _chosen(of_families, names) for names in _grouped(of_families, embedder.embed) for name in names}
 
     def embed(names: Sequence[str]) -> NDArray[np.float32]:
         whole_N_D = embedder.embed([" ".join(words_of(name)) for name in names])
-        skill_N_D = embedder.embed([" ".join(words_of(name.partition(".")[2])) for name in names])
+        skill_N_D = embedder.embed([" ".join(words_of(_skill(name))) for name in names])
         return np.concatenate([whole_N_D, skill_N_D], axis=1) / np.sqrt(np.float32(2))
 
-    skills = _canonical(_grouped(counts, embed), counts)
-    return {raw: _under(families, canonical) for raw, canonical in skills.items()}, families
+    skills = {}
+    for names in _grouped(counts, embed):
+        family = _chosen(_counts_of(names, counts, lambda name: families[_family(name)]))
+        forms = _counts_of(names, counts, lambda name: _singulars(_skill(name)))
+        form = min(forms, key=lambda one: (-forms[one], len(one), one))
+        skill = min((one for name in names if _singulars(one := _skill(name)) == form), key=_simplicity)
+        skills |= dict.fromkeys(names, f"{family}.{skill}")
+    return dict(sorted(skills.items())), dict(sorted(families.items()))
 
 
 def merge_concepts(counts: Mapping[str, int]) -> dict[str, str]:
     """The canonical form of each concept: what differs in number only is one. No embeddings: red lies near blue."""
     groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in counts:
-        groups[tuple(singular(word) for word in words_of(name)) or (name,)].append(name)
-    return _canonical(list(groups.values()), counts)
+        groups[_singulars(name) or (name,)].append(name)
+    return {name: _chosen(counts, groups[form]) for form in sorted(groups) for name in sorted(groups[form])}
 
 
 def _grouped(counts: Mapping[str, int], embed: Callable[[Sequence[str]], NDArray[np.float32]]) -> list[list[str]]:
@@ -106,7 +113,7 @@ def _grouped(counts: Mapping[str, int], embed: Callable[[Sequence[str]], NDArray
     near, rare = by_use[:MAX_CLUSTERED], by_use[MAX_CLUSTERED:]
     if len(near) < 2:
         return by_use
-    heads = [_most_frequent(names, counts) for names in near]
+    heads = [min(names, key=_simplicity) for names in near]  # not by counts, which change
     clusters: defaultdict[int, list[str]] = defaultdict(list)
     for label, names in zip(_clustered(heads, embed(heads)), near, strict=True):
         clusters[label] += names
@@ -143,21 +150,33 @@ def _differ(values: Sequence[object]) -> NDArray[np.bool_]:
     return differ_N_N
 
 
-def _canonical(groups: Sequence[Sequence[str]], counts: Mapping[str, int]) -> dict[str, str]:
-    named = {name: _most_frequent(names, counts) for names in groups for name in names}
-    return {name: named[name] for name in sorted(named)}
+def _counts_of(names: Iterable[str], counts: Mapping[str, int], part: Callable[[str], Part]) -> Counter[Part]:
+    """How often each part of these names was used."""
+    found: Counter[Part] = Counter()
+    for name in names:
+        found[part(name)] += counts[name]
+    return found
 
 
-def _most_frequent(names: Sequence[str], counts: Mapping[str, int]) -> str:
-    return min(names, key=lambda name: (-counts[name], name))
+def _chosen(counts: Mapping[str, int], among: Iterable[str] | None = None) -> str:
+    """The most frequent one; of equals the simplest."""
+    return min(counts if among is None else among, key=lambda name: (-counts[name], *_simplicity(name)))
 
 
-def _under(families: Mapping[str, str], name: str) -> str:
-    return f"{families[_family(name)]}.{name.partition('.')[2]}"
+def _singulars(name: str) -> tuple[str, ...]:
+    return tuple(singular(word) for word in words_of(name))
+
+
+def _simplicity(name: str) -> tuple[int, int, str]:
+    return len(words_of(name)), len(name), name
 
 
 def _family(name: str) -> str:
     return name.partition(".")[0]
+
+
+def _skill(name: str) -> str:
+    return name.partition(".")[2]
 
 
 def _renamed(names: tuple[str, ...] | None, canonical: Mapping[str, str]) -> tuple[str, ...] | None:

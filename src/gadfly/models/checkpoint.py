@@ -64,9 +64,9 @@ def load_checkpoint(
     """(model in eval mode on `device`, processor). Weights that the file lacks are an error, never drawn at random.
 
     `checkpoint` is a folder or a hub id. With `text_only` a plain language model will do as well: its configuration
-    says ForCausalLM, and it brings a tokenizer and no processor. Raises ModelError: nothing there, a text-only model where
-    that will not do, no image processor, no chat template (save for PLAIN_PROMPTS), weights that are missing or not in
-    safetensors, a way of loading that this machine or this checkpoint does not have.
+    says ForCausalLM, and it brings a tokenizer and no processor. Raises ModelError: nothing there, a text-only model
+    where that will not do, no image processor, no chat template (save for PLAIN_PROMPTS), weights that are missing or
+    not in safetensors, a way of loading that this machine or this checkpoint does not have.
     """
     loading = Loading() if loading is None else loading
     _check_quantization(loading)

@@ -1,4 +1,4 @@
-"""What questioners, targets, verifiers and annotators must hold to, as checks to run on any. Knows none in particular."""
+"""What questioners, targets, verifiers and annotators must hold to, as checks to run on any. Knows no one of them."""
 
 from __future__ import annotations
 
