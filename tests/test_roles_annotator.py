@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -207,7 +207,7 @@ def test_the_smallest_instances_of_the_schemas_are_readable() -> None:
 
 
 def annotator_of(
-    replies: dict[str, str | Exception | Sequence[str]], **how: object
+    replies: Mapping[str, str | Exception | Sequence[str]], **how: object
 ) -> tuple[ModelAnnotator, ScriptedModel]:
     """An annotator whose model answers a question by its quoted text, several texts one after the other."""
     asked: dict[str, int] = {}

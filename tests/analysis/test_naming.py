@@ -151,7 +151,8 @@ FORMS = {
 WORDS = {
     "colour": "colour color colours", "count": "count count_objects object_counting number_of_objects counting_items",
     "left_of": "left_of to_the_left_of left_side leftmost", "right_of": "right_of to_the_right_of right_side",
-    "above": "above above_object over on_top_of", "below": "below under underneath", "next_to": "next_to adjacent beside",
+    "above": "above above_object over on_top_of", "below": "below under underneath",
+    "next_to": "next_to adjacent beside",
     "exists": "exists existence presence object_exists", "direction": "direction directions facing_direction",
     "shape": "shape shapes object_shape shape_identification", "size": "size sizes object_size",
     "digit": "digit digits read_digit digit_reading", "not": "not negation logical_not",

@@ -63,7 +63,7 @@ def score_names(
     recalls = _rates(right_I_K[:, of_true], needs_I_K[:, of_true])
     weights_R_I = resample(len(truth), rng) if truth else np.zeros((0, 0))
     unknown_I = np.array([names is None for names in said], dtype=np.bool_)
-    wrongly_I = _table(said, sorted(negatives)).any(axis=1)
+    wrongly_I: NDArray[np.bool_] = np.asarray(_table(said, sorted(negatives)).any(axis=1))
     return AnnotatorScore(
         n=len(truth),
         unknown=_share(unknown_I),

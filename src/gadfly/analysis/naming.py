@@ -84,9 +84,9 @@ def merge_skills(counts: Mapping[str, int], embedder: Embedder) -> tuple[dict[st
     def embed(names: Sequence[str]) -> NDArray[np.float32]:
         whole_N_D = embedder.embed([" ".join(words_of(name)) for name in names])
         skill_N_D = embedder.embed([" ".join(words_of(_skill(name))) for name in names])
-        return np.concatenate([whole_N_D, skill_N_D], axis=1) / np.sqrt(np.float32(2))
+        return np.concatenate([whole_N_D, skill_N_D], axis=1) * np.float32(0.5**0.5)
 
-    skills = {}
+    skills: dict[str, str] = {}
     for names in _grouped(counts, embed):
         family = _chosen(_counts_of(names, counts, lambda name: families[_family(name)]))
         forms = _counts_of(names, counts, lambda name: _singulars(_skill(name)))

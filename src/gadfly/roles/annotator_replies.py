@@ -109,9 +109,11 @@ def _last_object(text: str) -> dict[str, Any] | None:
             except (ValueError, RecursionError):
                 continue
             keys = [one.group() for one in _KEY.finditer(text, start, end)]
-            known = isinstance(whole, dict) and {"skills", "concepts"} & whole.keys()
-            if known and end > key.start() and len(keys) == len(known):
-                return whole
+            if not isinstance(whole, dict) or end <= key.start():
+                continue
+            known = {"skills", "concepts"} & whole.keys()
+            if known and len(keys) == len(known):
+                return dict(whole)
     return None
 
 
