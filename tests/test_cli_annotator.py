@@ -224,13 +224,13 @@ def test_the_trial_of_an_annotator_that_knows_and_of_one_that_names_what_no_ques
 def test_a_real_small_model_rambles_and_the_chain_holds(cli: Cli, tmp_path: Path) -> None:
     """SmolLM2-135M in this process: what it says is of little use (docs/annotator.md), and does no harm."""
     model = unpack(tmp_path / "smollm2")
-    run = made(tmp_path / "run", hearts(3))
-    options = ["--annotator", model, "--set", "annotator.device=cpu", "--set", "annotator.max_new_tokens=48"]
+    run = made(tmp_path / "run", hearts(1))
+    options = ["--annotator", model, "--set", "annotator.device=cpu", "--set", "annotator.max_new_tokens=32"]
     first = cli("analyze", run, *options, "--json")
     assert first.status == 0, first.err
     files = contents(run / "findings")
     found, again = json.loads(first.out), json.loads(cli("analyze", run, *options, "--json").out)
-    assert found["annotator"]["asked"] == 9 and found["annotator"]["errors"] == 0
+    assert found["annotator"]["asked"] == 3 and found["annotator"]["errors"] == 0
     assert again["usage"]["annotator"]["calls"] == 0 and contents(run / "findings") == files
     refused = cli("sweep", "--target", model, "--images", tmp_path, "--out", tmp_path / "out")
     assert refused.status == 2

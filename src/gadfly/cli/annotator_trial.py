@@ -91,12 +91,12 @@ def print_trial(model: str, found: Trial) -> None:
         f"{model} beside the grammar on {found.skills.n} questions (95% interval)", columns, rows, numeric=columns[1:]
     )
     say()
-    columns = ("skill", "precision", "said", "recall", "needed")
+    of_each = ("skill", "precision", "said", "recall", "needed")
     each = [
         (one.name, rate_text(one.precision), str(one.precision.n), rate_text(one.recall), str(one.recall.n))
         for one in found.skills.names
     ]
-    table("by skill", columns, each, numeric=columns[1:])
+    table("by skill", of_each, each, numeric=of_each[1:])
     say()
     unknown = found.unknown
     say(f"Not known of {unknown.errors + unknown.unreadable} of {unknown.asked} questions: {unknown.errors} errors, ")
