@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.analysis.items import ItemTable
-from made_probes import RIGHT, make_probe
+from gadfly.records import Probe
+from made_probes import RIGHT, WRONG, make_probe
 
 FAMILIES = {"counting": 3, "space": 7, "reading": 4, "logic": 7, "orientation": 3, "recognition": 4}
 SKILLS = tuple(f"{family}.{family[0]}{i}" for family, n in FAMILIES.items() for i in range(n))
@@ -118,3 +119,21 @@ def part(table: ItemTable, rows_N: NDArray[np.bool_]) -> ItemTable:
         wrong_N=table.wrong_N[rows_N],
         image_N=table.image_N[rows_N],
     )
+
+
+def hearts(n_images: int = 120) -> list[Probe]:
+    """A world of one mode: each image is asked three things, and hearts are WRONG on three images of four, moons and
+    stars on one of five."""
+    return [
+        make_probe(
+            WRONG if (i % 4 < 3 if kind == "heart" else i % 5 == 0) else RIGHT,
+            f"{i:064x}",
+            3 * i + shift,
+            skills=(f"see.{kind}",),
+            expected="yes",
+            depth=1 + shift,
+            step=i // 40,
+        )
+        for i in range(n_images)
+        for shift, kind in enumerate(("heart", "moon", "star"))
+    ]

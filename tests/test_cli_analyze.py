@@ -12,7 +12,8 @@ import pytest
 from cli_calls import Cli
 from gadfly.records import Probe
 from gadfly.store.sqlite import SqliteStore
-from made_probes import RIGHT, UNDECIDED, WRONG, make_probe, make_probes
+from made_probes import UNDECIDED, WRONG, make_probe, make_probes
+from mode_worlds import hearts
 
 Contents = dict[str, bytes]
 
@@ -33,23 +34,6 @@ def made(folder: Path, probes: Iterable[Probe], phase: str = "sweep") -> Path:
         attempt = store.begin_attempt(phase)
         store.add([replace(p, key=replace(p.key, phase=phase, attempt=attempt)) for p in probes])
     return folder
-
-
-def hearts(n_images: int = 120) -> list[Probe]:
-    """Hearts are WRONG on three images of four, moons and stars on one of five."""
-    return [
-        make_probe(
-            WRONG if (i % 4 < 3 if kind == "heart" else i % 5 == 0) else RIGHT,
-            f"{i:064x}",
-            3 * i + shift,
-            skills=(f"see.{kind}",),
-            expected="yes",
-            depth=1,
-            step=i // 40,
-        )
-        for i in range(n_images)
-        for shift, kind in enumerate(("heart", "moon", "star"))
-    ]
 
 
 def contents(folder: Path) -> Contents:

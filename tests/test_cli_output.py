@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -201,6 +202,29 @@ def test_show_finds_the_newest_and_by_filter(cli: Cli, tmp_path: Path) -> None:
     compared = cli("compare", run)
     assert compared.status == 0
     assert all(f"{run}:{phase}" in "".join(compared.out.split()) for phase in ("train", "after", "between"))
+
+
+def test_show_marks_what_a_resume_has_superseded(cli: Cli, tmp_path: Path) -> None:
+    """A first sitting stores steps 0 to 2; a second goes on from step 1, and makes it anew."""
+    run = tmp_path / "run"
+    with SqliteStore.create(run, "run", {}, {}, 0) as store:
+        for steps in ([0, 1, 2], [1]):
+            attempt = store.begin_attempt("train", from_step=steps[0])
+            for step in steps:
+                probe = sample(step, 0, question=f"sitting {attempt}, step {step}?")
+                key = ProbeKey("train", attempt, step, 0)
+                store.add([Probe(key, 0, probe.images, probe.turns, probe.judgement, probe.terms, probe.reward)])
+    marked = {"sitting 1, step 0?": False, "sitting 1, step 1?": True, "sitting 1, step 2?": True}
+    every = marked | {"sitting 2, step 1?": False}
+    found = json.loads(cli("show", run, "--superseded", "--json").out)
+    assert {one["turns"][0]["question"]: one["superseded"] for one in found} == every
+    current = json.loads(cli("show", run, "--json").out)
+    assert {one["turns"][0]["question"]: one["superseded"] for one in current} == {
+        question: False for question, superseded in every.items() if not superseded
+    }
+    rows = [line for line in cli("show", run, "--superseded").out.splitlines() if "sitting" in line]
+    assert [line.rstrip().endswith(" yes") for line in rows] == [every[q] for q in every]
+    assert "superseded" not in cli("show", run).out
 
 
 def test_progress_in_a_log_is_a_line_now_and_then(

@@ -268,6 +268,27 @@ def test_a_family_in_a_role_that_it_cannot_take(cli: Cli, album: Path, tmp_path:
     assert found.only("target loads")["outcome"] == "pass"
 
 
+def test_a_questioner_that_cannot_be_trained_as_it_is_configured(cli: Cli, album: Path, tmp_path: Path) -> None:
+    """Said before a run, with weights and without; a sweep with it is another matter."""
+    config = write(tmp_path, **sound(album, questioner={"quantization": "4bit"}, train={"lora_rank": 0}))
+    said = "questioner.quantization is 4bit and train.lora_rank is 0"
+    assert said in examine(cli, config).failing["questioner trains"]
+    assert said in examine(cli, config, "--estimate").failing["memory of questioner"]
+    assert said in cli("run", config).err
+    assert not (tmp_path / "out" / "run").exists()
+
+
+def test_an_estimate_of_a_quantized_questioner(cli: Cli, album: Path, tmp_path: Path) -> None:
+    """This machine need not have what the other one has."""
+    weights = []
+    for quantization in ("none", "4bit"):
+        sections = sound(album, questioner={"quantization": quantization, "dtype": "bfloat16"}, train={"lora_rank": 4})
+        found = examine(cli, write(tmp_path, **sections), "--estimate", "--device-gb", 24)
+        assert found.passed
+        weights.append(found.only("memory of questioner")["figures"]["bytes"]["weights"])
+    assert weights[1] < 0.6 * weights[0]
+
+
 def test_a_questioner_that_writes_no_question(cli: Cli, album: Path, checkpoint: Path, tmp_path: Path) -> None:
     sections = sound(album, questioner={"model": str(checkpoint), "max_new_tokens": 2})
     found = examine(cli, write(tmp_path, **sections))
@@ -290,6 +311,8 @@ def test_tokens_of_pictures_that_could_be_written() -> None:
 def test_several_gpus_are_not_built_yet(n_gpus: int, outcome: Outcome) -> None:
     finding = one_gpu(n_gpus)
     assert finding.outcome is outcome and "not built yet" in finding.said
+    on_cpu = one_gpu(n_gpus, "cpu")  # then it does not matter how many there are
+    assert on_cpu.outcome is (Outcome.PASS if n_gpus else Outcome.WARN)
 
 
 def test_versions_outside_their_window() -> None:

@@ -19,7 +19,7 @@ from families import BOS, FAMILIES, build_family
 from gadfly.config import TrainConfig
 from gadfly.errors import ModelError
 from gadfly.models.local import LocalModel
-from gadfly.models.shared_prefix import encode
+from gadfly.models.shared_prefix import SHARING, encode
 from gadfly.probing import Probing
 from gadfly.records import Chat, Completion, Image, Judgement, Message, Question, Sampling, Verdict
 from gadfly.roles.target import ModelTarget
@@ -35,6 +35,8 @@ pytestmark = [
 ]
 
 TRAINABLE = [name for name in FAMILIES if name != "paligemma"]
+WHOLE = ["llava", "qwen2_5_vl", "gemma3"]
+"""Those whose weights themselves are trained too."""
 SIZES_PX = [(120, 100), (96, 96), (200, 50), (60, 90), (96, 96)]  # wide, square and tall: other grids, other tiles
 IMAGES = [Image(f"{i:064x}", f"{i}.png", *size) for i, size in enumerate(SIZES_PX)]
 QUESTIONS = [
@@ -155,7 +157,7 @@ def test_two_grpo_steps_change_the_weights(checkpoints: Any, tmp_path: Path, nam
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "gemma3"])
+@pytest.mark.parametrize("name", WHOLE)
 def test_two_grpo_steps_on_the_weights_themselves(checkpoints: Any, tmp_path: Path, name: str) -> None:
     check_training(checkpoints(name), tmp_path, replace(SETTINGS, lora_rank=0))
 
@@ -204,3 +206,16 @@ def test_the_first_token_stands_once_where_both_template_and_tokenizer_write_it(
     tokenizer: Any = AutoProcessor.from_pretrained(checkpoint).tokenizer
     assert tokenizer("a")["input_ids"][0] == BOS, "this test shows nothing unless the tokenizer writes it"
     assert int((inputs_of(checkpoint, IMAGES[0])["input_ids"] == BOS).sum()) == 1
+
+
+def test_the_page_on_models_says_what_is_tested() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if "| `" in line]
+    said = {kind.strip("`"): rest for _, kind, *rest in (row for row in rows if len(row) == 6)}
+    assert said.keys() == FAMILIES.keys()
+    for name, (target, verifier, questioner, shared) in said.items():
+        trained = name in TRAINABLE
+        assert (target, verifier) == ("yes", "yes" if trained else "no")
+        whole = ["all weights"] if name in WHOLE else []
+        assert questioner == ", ".join(["LoRA", *whole] if trained else ["no"])
+        assert shared.startswith("yes" if name in SHARING else "no")

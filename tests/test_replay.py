@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gadfly import runs
+from gadfly import followups
 from gadfly.config import Config, from_dict
 from gadfly.errors import StoreError
 from gadfly.models.scripted import ScriptedModel, chat_text
@@ -159,6 +159,6 @@ def test_there_must_be_something_to_judge(tmp_path: Path) -> None:
         SqliteStore.create(tmp_path, "r", {}, {}, seed=0) as store,
         pytest.raises(StoreError, match="the phase 'sweep' has no probes to judge"),
     ):
-        runs.rejudge(Wiring(Config()), store, source="sweep", phase="x")
+        followups.rejudge(Wiring(Config()), store, source="sweep", phase="x")
     with SqliteStore.open(tmp_path) as store:
         assert store.replays() == []

@@ -225,8 +225,9 @@ def annotator_of(
 def test_one_call_for_each_distinct_question_serves_both() -> None:
     replies = {f"q{i}": json.dumps({"skills": [f"a.s{i}"], "concepts": [f"c{i}"]}) for i in range(130)}
     told: list[tuple[int, int]] = []
-    annotator, model = annotator_of(replies, on_progress=lambda done, total: told.append((done, total)))
+    annotator, model = annotator_of(replies)
     questions = [f"q{i}" for i in range(130)] + ["q3", "q3"]
+    annotator.ask(questions, lambda done, total: told.append((done, total)))
     assert annotator.skills(questions)[-3:] == [("a.s129",), ("a.s3",), ("a.s3",)]
     assert annotator.concepts(list(reversed(questions)))[:2] == [("c3",), ("c3",)]
     assert [len(batch) for batch in model.batches] == [64, 64, 2]

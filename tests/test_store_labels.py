@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from gadfly.errors import StoreError
 from gadfly.records import ProbeKey, Verdict
 from gadfly.store.labels import Replay
+from gadfly.store.schema import shipped_migrations
 from gadfly.store.sqlite import SqliteStore
 from store_samples import sample
 
@@ -62,7 +64,33 @@ def test_a_replay_is_begun_once_and_never_turned_into_another(store: SqliteStore
     for _ in range(2):
         store.begin_replay("train.rejudged", "rejudged", "train", {"kind": "oracle", "panel": ()})
     assert store.replays() == [Replay("train.rejudged", "rejudged", "train", {"kind": "oracle", "panel": []})]
-    with pytest.raises(StoreError, match="of another verifier or source"):
+    with pytest.raises(StoreError, match="of another verifier, source or target"):
         store.begin_replay("train.rejudged", "rejudged", "train", {"kind": "model"})
-    with pytest.raises(StoreError, match="of another verifier or source"):
+    with pytest.raises(StoreError, match="of another verifier, source or target"):
         store.begin_replay("train", "rejudged", "train", {"kind": "oracle"})
+
+
+def test_a_transfer_keeps_the_settings_of_its_target(store: SqliteStore) -> None:
+    for _ in range(2):
+        store.begin_replay("train.transfer.b", "transfer", "train", {"kind": "oracle"}, {"model": "b"})
+    assert store.replays() == [Replay("train.transfer.b", "transfer", "train", {"kind": "oracle"}, {"model": "b"})]
+    with pytest.raises(StoreError, match="of another verifier, source or target"):
+        store.begin_replay("train.transfer.b", "transfer", "train", {"kind": "oracle"}, {"model": "c"})
+    assert store.integrity_check() == []
+
+
+def test_replays_of_schema_3_are_kept_and_read(tmp_path: Path) -> None:
+    """A store as it was before there were transfers: read as it is, and migrated with its rows when written to."""
+    SqliteStore.create(tmp_path, "old", {}, {}, seed=0).close()
+    old = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
+    old.executescript("DROP TABLE replays;" + shipped_migrations()[2].partition("STRICT, WITHOUT ROWID;")[2])
+    old.execute("INSERT INTO replays VALUES ('sweep.null', 'null', 'sweep', '{}', 1.0)")
+    old.execute("PRAGMA user_version = 3")
+    old.close()
+    kept = [Replay("sweep.null", "null", "sweep", {})]
+    with SqliteStore.open(tmp_path, read_only=True) as reader:
+        assert reader.replays() == kept
+    with SqliteStore.open(tmp_path) as writer:
+        assert writer.replays() == kept
+        writer.begin_replay("sweep.confirm", "confirm", "sweep", {})
+        assert [one.kind for one in writer.replays()] == ["null", "confirm"]

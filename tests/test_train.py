@@ -256,7 +256,7 @@ def test_the_order_of_images(n_images: int, n: int, longer: int, seed: int) -> N
 
 def test_several_processes_are_refused() -> None:
     with pytest.raises(ConfigError, match="2 processes"):
-        one_process_one_device(2)
+        one_process_one_device(2, "cpu")
 
 
 def test_padding_on_the_left_does_not_change_the_probabilities(checkpoint: Path) -> None:

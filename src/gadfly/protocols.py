@@ -69,6 +69,14 @@ class Annotator(Protocol):
         ...
 
 
+class Paraphraser(Protocol):
+    """Says the same in other words."""
+
+    def paraphrase(self, questions: Sequence[str], seed: int) -> list[str | None]:
+        """Another wording of each question, None where there is none. The same seed gives the same wordings."""
+        ...
+
+
 class Embedder(Protocol):
     """Places texts in a space of meaning."""
 

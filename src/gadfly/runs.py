@@ -64,7 +64,7 @@ def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
             raise
     else:
         _check_unused(folder)
-        store = SqliteStore.create(folder, config.name, _as_stored(config), versions(), config.seed)
+        store = SqliteStore.create(folder, config.name, as_stored(config), versions(), config.seed)
     try:
         with store:
             if not (folder / CONFIG_NAME).exists():  # a copy for people; a kill may have come between the two
@@ -95,6 +95,7 @@ def train(
     from gadfly.train.checkpoints import resume_step
     from gadfly.train.grpo import PHASE
     from gadfly.train.method import train as train_by_method
+    from gadfly.train.placement import settle
 
     config, folder = wiring.config, folder_of(wiring.config)
     by_rl = config.train.method != "sft"
@@ -102,9 +103,10 @@ def train(
     if resume and (folder / TRAINED).exists() and (first_step >= config.train.steps or not by_rl):
         return folder / TRAINED
     # What can be found wanting is built before the attempt begins; SFT needs neither target nor verifier.
-    trainee, images, pairs = wiring.trainee, _images(wiring, "train"), wiring.sft_pairs()
-    probing = wiring.probing(_UsageKept(store, wiring.ledger), wiring.reward()) if by_rl else None
-    with _attempt(store, PHASE, first_step, wiring.ledger) as attempt:
+    trainee, placed = wiring.trainee, settle(config.train, config.questioner)
+    images, pairs = _images(wiring, "train"), wiring.sft_pairs()
+    probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward()) if by_rl else None
+    with sitting(store, PHASE, first_step, wiring.ledger) as attempt:
         if probing is not None:
             # Only what stands below the checkpoint is current now: the attempt has superseded the rest.
             probing.reward.remember(store.valid_questions(PHASE, config.reward.window))
@@ -119,6 +121,7 @@ def train(
             questioner_path=trainee,
             probing=probing,
             run_dir=folder,
+            placed=placed,
             attempt=attempt,
             resume=resume,
             on_sft_step=on_sft_step,
@@ -146,11 +149,11 @@ def sweep(
     # A step is whole once its metrics are there; probes without them are made again, and superseded.
     first_step = max((s.step for s in store.steps(phase)), default=-1) + 1
     if first_step * config.sweep.batch_size >= config.sweep.n:
-        return _counts(store, phase)
+        return counts_of(store, phase)
     images, asker, reward = _images(wiring, split or config.sweep.split), wiring.questioner(questioner), wiring.reward()
-    probing = wiring.probing(_UsageKept(store, wiring.ledger), reward)
-    with _attempt(store, phase, first_step, wiring.ledger) as attempt:
-        done = _counts(store, phase)
+    probing = wiring.probing(UsageKept(store, wiring.ledger), reward)
+    with sitting(store, phase, first_step, wiring.ledger) as attempt:
+        done = counts_of(store, phase)
         reward.remember(store.valid_questions(phase, config.reward.window))
         return done + ask_all(
             images,
@@ -159,53 +162,6 @@ def sweep(
             n=config.sweep.n,
             batch=config.sweep.batch_size,
             seed=config.seed,
-            phase=phase,
-            attempt=attempt,
-            first_step=first_step,
-            on_progress=None if on_progress is None else lambda n, total, c: on_progress(n, total, done + c),
-        )
-
-
-def rejudge(
-    wiring: Wiring, store: SqliteStore, *, source: str, phase: str, on_progress: OnSweep | None = None
-) -> Counts:
-    """Judge the stored answers of the phase `source` with the configured verifier, without asking the target. The
-    judgements are a phase of their own, which is gone on with if it was broken off.
-
-    Raises StoreError where there is nothing to judge, or where `phase` is there already and is anything else.
-    """
-    return _replay(wiring, store, "rejudged", source, phase, on_progress)
-
-
-def null(wiring: Wiring, store: SqliteStore, *, source: str, phase: str, on_progress: OnSweep | None = None) -> Counts:
-    """Put the questions of the phase `source` to the verifier in the target's place, and have it judge its own answers:
-    the noise floor of WRONG. Kept and resumed as by `rejudge`."""
-    return _replay(wiring, store, "null", source, phase, on_progress)
-
-
-def _replay(
-    wiring: Wiring, store: SqliteStore, kind: str, source: str, phase: str, on_progress: OnSweep | None
-) -> Counts:
-    from gadfly.probing import Probing
-    from gadfly.replay import RecordedTarget, replay
-
-    probes = list(store.probes(source))
-    if not probes:
-        raise StoreError(f"the phase {source!r} has no probes to judge; name another phase, as RUN:PHASE")
-    own = wiring.null_target if kind == "null" else None
-    kept = _UsageKept(store, wiring.ledger)
-    probing = Probing(own or RecordedTarget(()), wiring.verifier, wiring.reward(), kept, str)
-    store.begin_replay(phase, kind, source, _as_stored(wiring.config)["verifier"])
-    first_step = max((s.step for s in store.steps(phase)), default=-1) + 1
-    if first_step > max(probe.key.step for probe in probes):
-        return _counts(store, phase)
-    with _attempt(store, phase, first_step, wiring.ledger) as attempt:
-        done = _counts(store, phase)
-        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.window))
-        return done + replay(
-            probes,
-            probing,
-            lambda some: own or RecordedTarget(some),
             phase=phase,
             attempt=attempt,
             first_step=first_step,
@@ -225,7 +181,7 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def _attempt(store: SqliteStore, phase: str, first_step: int, ledger: Ledger) -> Iterator[int]:
+def sitting(store: SqliteStore, phase: str, first_step: int, ledger: Ledger) -> Iterator[int]:
     """One sitting of a phase, ended in the store however it ends here, with what its models were used for."""
     ledger.begin([used for _, by_role in store.usages() for used in by_role.items()], store.seconds())
     attempt = store.begin_attempt(phase, first_step)
@@ -247,7 +203,7 @@ def _attempt(store: SqliteStore, phase: str, first_step: int, ledger: Ledger) ->
 
 
 @final
-class _UsageKept:
+class UsageKept:
     """A ProbeStore that writes, beside the metrics of each step, what the models have been used for so far: a process
     that is killed loses at most a step of it."""
 
@@ -289,7 +245,7 @@ def _write_whole(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _counts(store: SqliteStore, phase: str) -> Counts:
+def counts_of(store: SqliteStore, phase: str) -> Counts:
     """The verdicts of a phase, superseded probes left out."""
     n = store.counts(phase)
     return Counts(n[Verdict.RIGHT], n[Verdict.WRONG], n[Verdict.INVALID], n[Verdict.UNDECIDED])
@@ -322,7 +278,7 @@ def _remove_if_nothing_was_made(folder: Path) -> None:
             path.rmdir()
 
 
-def _as_stored(config: Config) -> dict[str, Any]:
+def as_stored(config: Config) -> dict[str, Any]:
     """The configuration as JSON gives it back: lists for tuples."""
     stored: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
     return stored
@@ -331,7 +287,7 @@ def _as_stored(config: Config) -> dict[str, Any]:
 def _check_same(store: SqliteStore, config: Config, folder: Path) -> None:
     """Raise ConfigError where a run was begun under another configuration. What is new since it was begun has its
     default there."""
-    differences = list(_differences(_as_stored(from_dict(store.run.config)), _as_stored(config)))
+    differences = list(_differences(as_stored(from_dict(store.run.config)), as_stored(config)))
     if differences:
         raise ConfigError(f"{folder} was begun under another configuration: {'; '.join(differences)}")
 

@@ -11,13 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gadfly.config import Config, ImagesConfig, ModelConfig, RewardConfig, VerifierConfig
+from gadfly.config import Config, ImagesConfig, RewardConfig
 from gadfly.errors import ConfigError, ImageError
 from gadfly.images.folder import FolderSource
 from gadfly.images.split import split_of
+from gadfly.model_config import ModelConfig, TargetConfig, VerifierConfig
 from gadfly.models.ledger import Ledger, Limits
 from gadfly.probing import Probing
-from gadfly.protocols import Annotator, ChatModel, Embedder, ProbeStore, Questioner, Reward, Target, Verifier
+from gadfly.protocols import (
+    Annotator,
+    ChatModel,
+    Embedder,
+    Paraphraser,
+    ProbeStore,
+    Questioner,
+    Reward,
+    Target,
+    Verifier,
+)
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
@@ -38,19 +49,12 @@ class Wiring:
     """The parts of one run, each built when first asked for. Two roles with one checkpoint share one model; each has
     its own account in `ledger`.
 
-    `on_image` gets (files read, files in all) while the image folder is read through, `on_annotated` (questions done,
-    questions to ask) while a language model names skills.
+    `on_image` gets (files read, files in all) while the image folder is read through.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        on_image: Callable[[int, int], None] | None = None,
-        on_annotated: Callable[[int, int], None] | None = None,
-    ) -> None:
+    def __init__(self, config: Config, on_image: Callable[[int, int], None] | None = None) -> None:
         self.config = config
         self._on_image = on_image
-        self._on_annotated = on_annotated
         self._models: dict[tuple[object, ...], LocalModel] = {}
         limits = config.limits
         self.ledger = Ledger(Limits(limits.max_calls, limits.max_cost, limits.max_seconds))
@@ -76,6 +80,13 @@ class Wiring:
 
         config = self.config.target
         return ModelTarget(self._model("target", config), load_prompt(config.prompt or "target"), sampling(config))
+
+    def with_target(self, target: TargetConfig) -> Wiring:
+        """The wiring of the same run with another target. It shares the images; models and accounts are its own, so
+        that those of one target can go before the next ones come. Raises ConfigError."""
+        other = Wiring(replace(self.config, target=target), self._on_image)
+        other.source = self.source
+        return other
 
     @functools.cached_property
     def verifier(self) -> Verifier:
@@ -111,13 +122,37 @@ class Wiring:
             from gadfly.roles.annotator import ModelAnnotator
 
             model, prompt = self._model("annotator", config), load_prompt(config.prompt or "annotator")
-            return ModelAnnotator(model, prompt, sampling(config), self._vocabulary, self._on_annotated)
+            return ModelAnnotator(model, prompt, sampling(config), self._vocabulary)
         by_oracle = any(judge.kind == "oracle" for judge in self.config.verifier.judges)
         if config.kind == "none" or (config.kind == "auto" and not by_oracle):
             return None
         from gadfly.testbed.annotator import TestbedAnnotator
 
         return TestbedAnnotator()
+
+    @functools.cached_property
+    def paraphraser(self) -> Paraphraser | None:
+        """Rewords questions: the testbed's grammar in runs that the oracle judges, elsewhere the model that asks; None
+        where there is none, or it takes no chats without an image."""
+        if any(judge.kind == "oracle" for judge in self.config.verifier.judges):
+            from gadfly.testbed.paraphrasing import TestbedParaphraser
+
+            return TestbedParaphraser()
+        config = self.config.questioner
+        if config.method != "model" or not config.model:
+            return None
+        if config.base_url is None and self.local("paraphraser", config).is_plain:
+            return None
+        from gadfly.roles.paraphraser import ModelParaphraser
+
+        greedy = replace(sampling(config), temperature=0.0)  # which the cache keeps
+        return ModelParaphraser(self._model("paraphraser", config), load_prompt("paraphrase"), greedy)
+
+    @property
+    def foreseeing_verifier(self) -> Verifier | None:
+        """The verifier, where it asks no model: it says at no cost whether a question is valid and what its answer is,
+        before the target is asked. None for one that asks."""
+        return None if any(judge.kind == "model" for judge in self.config.verifier.judges) else self.verifier
 
     @property
     def _vocabulary(self) -> Sequence[str]:

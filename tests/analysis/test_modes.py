@@ -14,25 +14,9 @@ from gadfly.analysis.wording import title
 from gadfly.records import Probe
 from gadfly.testbed.skills import SKILLS
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe, make_probes
-from mode_worlds import judged, world
+from mode_worlds import hearts, judged, world
 
 BLIND = frozenset({"skill:counting.c1", "concept:c02"})
-
-
-def red_hearts(n_images: int = 120) -> list[Probe]:
-    """Each image is asked three things: "heart" questions are WRONG on three images of four, others on one of five."""
-    return [
-        make_probe(
-            WRONG if (i % 4 < 3 if kind == "heart" else i % 5 == 0) else RIGHT,
-            f"i{i:03}",
-            3 * i + shift,
-            skills=(f"see.{kind}",),
-            expected="yes",
-            depth=1 + shift,
-        )
-        for i in range(n_images)
-        for shift, kind in enumerate(("heart", "moon", "star"))
-    ]
 
 
 def search(probes: list[Probe]) -> ModeSearch:
@@ -40,16 +24,19 @@ def search(probes: list[Probe]) -> ModeSearch:
 
 
 def test_a_mode_is_found_on_one_half_and_measured_on_the_other_by_hand() -> None:
-    probes = red_hearts()
+    probes = hearts()
     found = search(probes)
     assert [mode.items for mode in found.modes] == [("skill:see.heart",)]
     mode = found.modes[0]
     here = [p for p in probes if is_searched((p.images[0].id,))]
     there = [p for p in probes if not is_searched((p.images[0].id,))]
-    hearts = [[p for p in half if p.judgement.skills == ("see.heart",)] for half in (here, there)]
+    halves = [[p for p in half if p.judgement.skills == ("see.heart",)] for half in (here, there)]
     others = [p for p in there if p.judgement.skills != ("see.heart",)]
-    assert (mode.found.n, mode.found.wrong) == (len(hearts[0]), sum(p.verdict is WRONG for p in hearts[0]))
-    assert (mode.failure.n, mode.failure.successes) == (len(hearts[1]), sum(p.verdict is WRONG for p in hearts[1]))
+    assert (mode.found.n, mode.found.wrong) == (len(halves[0]), sum(p.verdict is WRONG for p in halves[0]))
+    assert (mode.failure.n, mode.failure.successes) == (
+        len(halves[1]),
+        sum(p.verdict is WRONG for p in halves[1]),
+    )
     assert (mode.elsewhere.n, mode.elsewhere.successes) == (len(others), sum(p.verdict is WRONG for p in others))
     assert mode.failure.value is not None and mode.elsewhere.value is not None and mode.lift.value is not None
     assert mode.lift.value == pytest.approx(mode.failure.value / mode.elsewhere.value)
@@ -65,19 +52,19 @@ def test_which_half_is_a_pure_function_and_about_even() -> None:
 
 
 def test_modes_do_not_depend_on_the_order_of_probes() -> None:
-    probes = red_hearts()
+    probes = hearts()
     shuffled = [probes[i] for i in np.random.default_rng(0).permutation(len(probes))]
     assert search(shuffled) == search(probes)
 
 
 def test_equal_questions_count_once() -> None:
-    probes = red_hearts()
+    probes = hearts()
     again = [replace(p, key=replace(p.key, step=1)) for p in probes for _ in range(3)]
     assert search([*probes, *again]) == search(probes)
 
 
 def test_a_mode_is_a_predicate_over_items() -> None:
-    mode = search(red_hearts()).modes[0]
+    mode = search(hearts()).modes[0]
     assert covers(mode, items_of(("see.heart", "see.more"), ("red",), "no"))
     assert not covers(mode, items_of(("see.hearts",), ("heart",), "yes"))
     assert not covers(mode, frozenset())
@@ -141,7 +128,7 @@ def test_what_does_not_hold_up_is_said_and_comes_last() -> None:
 
 
 def test_a_mode_can_be_confirmed_later() -> None:
-    mode = search(red_hearts()).modes[0]
+    mode = search(hearts()).modes[0]
     assert mode.confirmation is Confirmation.UNTESTED and mode.confirmed_failure is None
     later = replace(mode, confirmation=Confirmation.NOT_CONFIRMED, confirmed_failure=mode.elsewhere)
     assert (later.id, later.confirmation) == (mode.id, "not confirmed")
@@ -150,7 +137,7 @@ def test_a_mode_can_be_confirmed_later() -> None:
 def test_words() -> None:
     items = ("image:brightness.low", "answer:number.3_4", "concept:red", "skill:counting.count", "skill:space.above")
     assert title(items) == "counting.count, space.above, “red”, answer 3 or 4, dark image"
-    mode = search(red_hearts()).modes[0]
+    mode = search(hearts()).modes[0]
     failure, elsewhere = mode.failure, mode.elsewhere
     assert failure.low is not None and failure.high is not None and elsewhere.value is not None
     assert mode.description.startswith("The target fails at questions that need see.heart: it is WRONG on ")

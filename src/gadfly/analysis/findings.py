@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gadfly.analysis.clustered import rate_by_image
+from gadfly.analysis.confirmation import with_confirmations
 from gadfly.analysis.coverage import Coverage, coverage
 from gadfly.analysis.curriculum import Curriculum, curriculum
-from gadfly.analysis.items import tabulate
+from gadfly.analysis.items import items_by_probe, tabulate
 from gadfly.analysis.mining import MiningSettings
 from gadfly.analysis.modes import ModeSearch, find_modes
 from gadfly.analysis.novelty import known_failures
@@ -42,21 +43,30 @@ def analyse(
     probes: Sequence[Probe],
     *,
     training: bool,
+    made_for: Mapping[str, Sequence[Probe]] | None = None,
     annotator: Annotator | None = None,
     conditions: Mapping[str, Sequence[str]] | None = None,
     settings: MiningSettings | None = None,
 ) -> Findings:
     """The findings of the probes of one phase, the superseded ones left out. `training` says whether the questioner
-    learned meanwhile. `conditions` are the items of each image by its id (`conditions.conditions`)."""
+    learned meanwhile. `made_for` are the probes of its confirming phase by the id of the mode that they were made for.
+    `conditions` are the items of each image by its id (`conditions.conditions`)."""
     settings = MiningSettings() if settings is None else settings
     table = tabulate(probes, annotator, conditions)
     known = known_failures()
-    search = find_modes(table, settings, known)
+    failure = rate_by_image(table.wrong_N, table.image_N, table.wrong_N | True)
+    search = with_confirmations(
+        find_modes(table, settings, known),
+        probes,
+        {} if made_for is None else made_for,
+        lambda some: items_by_probe(some, annotator, conditions),
+        failure,
+    )
     course = curriculum(probes, annotator) if training else TRAINING_ONLY
     seen = FROZEN_ONLY if training else coverage(probes, annotator)
     return Findings(
         counts=Counts.of(probe.verdict for probe in probes),
-        failure=rate_by_image(table.wrong_N, table.image_N, table.wrong_N | True),
+        failure=failure,
         search=search,
         taxonomy=taxonomy(table, search.modes),
         curriculum=course if isinstance(course, Curriculum) else None,

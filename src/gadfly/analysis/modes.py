@@ -27,11 +27,13 @@ MAX_EVIDENCE = 20
 
 
 class Confirmation(StrEnum):
-    """What fresh probes about new images said of a mode. `gadfly confirm` sets it; analysis leaves it at UNTESTED."""
+    """What fresh probes about new images said of a mode (`confirmation.py`); UNTESTED before there are any. OPEN: they
+    are too few to say."""
 
     UNTESTED = "untested"
     CONFIRMED = "confirmed"
     NOT_CONFIRMED = "not confirmed"
+    OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,25 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirming:
+    """What a confirmation rests on beside its rate: how many images and how many paraphrases the confirming probes
+    have, and the base rate that the rate's lower bound must be above. `reason` says why it is not CONFIRMED."""
+
+    images: int
+    paraphrased: int
+    base: Rate
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Mode:
     """A set of items on which the target's failure rate is reliably above its rate elsewhere.
 
     `failure` is the failure rate on the half of the images that was not searched, `elsewhere` that of all other probes
     there, `lift` their ratio. `held_up` says whether the lift's interval lies above 1, None where the half says nothing
     of the mode. `depth` is the mean depth of its WRONG probes. `evidence` are WRONG probes of both halves, the most
-    telling first. `confirmed_failure` is the rate on the confirming probes, once there are any.
+    telling first. `confirmed_failure` is the rate on the confirming probes, once there are any, and `confirming` what
+    it rests on.
 
     `id` depends on the items only: it is the same in every run and does not change as probes are added.
     """
@@ -72,6 +86,7 @@ class Mode:
     novelty: Novelty | None = None
     confirmation: Confirmation = Confirmation.UNTESTED
     confirmed_failure: Rate | None = None
+    confirming: Confirming | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +187,7 @@ def _mode(table: ItemTable, find: Find, measured_N: NDArray[np.bool_], known: Kn
         failure=inside,
         elsewhere=outside,
         lift=ratio,
-        held_up=_held_up(inside, outside, ratio),
+        held_up=holds_up(inside, outside, ratio),
         found=Found(find.n, find.wrong, find.images, find.wrong_images, find.q),
         depth=_depth(table, wrong),
         evidence=_evidence(table, wrong),
@@ -180,7 +195,8 @@ def _mode(table: ItemTable, find: Find, measured_N: NDArray[np.bool_], known: Kn
     )
 
 
-def _held_up(inside: Rate, outside: Rate, ratio: Estimate) -> bool | None:
+def holds_up(inside: Rate, outside: Rate, ratio: Estimate) -> bool | None:
+    """Whether a rate is reliably above the one elsewhere, `ratio` being their ratio; None without probes."""
     if inside.low is None or outside.high is None:
         return None
     if ratio.low is None:  # nothing else ever failed

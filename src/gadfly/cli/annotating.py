@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gadfly.cli.output import as_plain, say
+from gadfly.cli.output import as_plain, progress, say
 
 if TYPE_CHECKING:
     from gadfly.analysis.naming import Names
@@ -59,7 +59,8 @@ def annotated(wiring: Wiring, probes: Sequence[Probe]) -> Named:
         return Named(annotator, None, None, {})
     from gadfly.analysis.naming import CanonicalAnnotator, names_of
 
-    annotator.concepts([probe.question for probe in probes if probe.verdict.valid])
+    with progress("naming skills", passing=True) as bar:
+        annotator.ask([probe.question for probe in probes if probe.verdict.valid], bar.update)
     said: Annotator = annotator
     if wiring.names_embedder is not None:
         names = names_of(annotator, probes, wiring.names_embedder)

@@ -45,9 +45,10 @@ def trial(config: Config, n: int, seed: int, depths: Sequence[int], on_progress:
     """`n` distinct questions, drawn uniformly, the depths taking turns, put to the annotator of a configuration."""
     exam = uniform_exam(split=_SPLIT, seed=seed, n=2 * n, depths=depths)
     questions = list(dict.fromkeys(text for _, _, text, _ in exam.questions))[:n]
-    wiring = Wiring(config, on_annotated=on_progress)
+    wiring = Wiring(config)
     annotator, grammar = wiring.annotator, TestbedAnnotator()
     assert isinstance(annotator, ModelAnnotator), "the configuration names a model"
+    annotator.ask(questions, on_progress)
     skills, concepts = annotator.skills(questions), annotator.concepts(questions)
     free = wiring.names_embedder is not None
     if wiring.names_embedder is not None:

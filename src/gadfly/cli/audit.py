@@ -74,7 +74,7 @@ def rejudge(
 ) -> None:
     """Judge a run's stored answers again, with another verifier and without asking the target. What was judged before
     stays: the new judgements are a phase of their own, which `gadfly compare` shows beside it."""
-    from gadfly import runs
+    from gadfly import followups
 
     if verifier is None and not settings:
         raise ConfigError(
@@ -85,12 +85,12 @@ def rejudge(
         config = _config(store, images, verifier, settings)
         source = one_phase(store, wanted, folder)
         phase = name or f"{source}.rejudged"
-        before, after = _replayed(runs.rejudge, config, store, source, phase, bar)
+        before, after = _replayed(followups.rejudge, config, store, source, phase, bar)
     _report_rejudged(folder, source, phase, before, after, as_json)
 
 
 def _null(folder: Path, wanted: str | None, images: str | None, as_json: bool) -> None:
-    from gadfly import runs
+    from gadfly import followups
     from gadfly.cli.audit_tables import judged_rates
     from gadfly.cli.findings import print_rates
 
@@ -98,7 +98,7 @@ def _null(folder: Path, wanted: str | None, images: str | None, as_json: bool) -
         config = _config(store, images)
         source = one_phase(store, wanted, folder)
         phase = f"{source}.null"
-        before, after = _replayed(runs.null, config, store, source, phase, bar)
+        before, after = _replayed(followups.null, config, store, source, phase, bar)
     found = {source: judged_rates(before), phase: judged_rates(after)}
     if as_json:
         print_json({"run": str(folder), "phase": source, "null": phase, "rates": as_plain(found)})
@@ -113,7 +113,7 @@ def _null(folder: Path, wanted: str | None, images: str | None, as_json: bool) -
 def _replayed(
     replay: Callable[..., Counts], config: Config, store: SqliteStore, source: str, phase: str, bar: Bar
 ) -> tuple[list[Probe], list[Probe]]:
-    """Have one phase judged anew as another (`runs.rejudge` or `runs.null`); the probes of both."""
+    """Have one phase judged anew as another (`followups.rejudge` or `followups.null`); the probes of both."""
     from gadfly.cli.findings import sweep_line
     from gadfly.wiring import Wiring
 

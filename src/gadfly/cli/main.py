@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import gadfly
-from gadfly.cli import analyze, audit, commands, demo, doctor, reading, testbed
+from gadfly.cli import analyze, audit, commands, confirm, demo, doctor, modes, reading, testbed, transfer
 from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
@@ -50,6 +50,9 @@ app.command("doctor")(doctor.doctor)
 app.command("compare")(reading.compare)
 app.command("show")(reading.show)
 app.command("analyze")(analyze.analyze)
+app.command("modes")(modes.modes)
+app.command("confirm")(confirm.confirm)
+app.command("transfer")(transfer.transfer)
 app.command("audit")(audit.audit)
 app.command("rejudge")(audit.rejudge)
 app.add_typer(testbed.app, name="testbed")

@@ -85,13 +85,19 @@ def show(
         usage = usage_of(store, phase)
         # Attempts are counted over the whole run, so they order the probes of all phases by age.
         newest = heapq.nlargest(limit, matching(found), key=lambda p: (p.key.attempt, p.key.step, p.key.index))
+        first_superseded = {a.attempt: a.step_limit(include_superseded=False) for a in store.attempts(phase)}
     probes = newest[::-1]
+    outside = [probe.key.step >= first_superseded[probe.key.attempt] for probe in probes]
     if as_json:
-        print_json(as_plain(probes))
+        print_json([{**as_plain(p), "superseded": is_outside} for p, is_outside in zip(probes, outside, strict=True)])
         return
     if probes:
-        columns = ("probe", "image", "question", "answer", "expected", "verdict", "reason")
-        table(str(run_folder), columns, [_row(p) for p in probes], numeric=("verdict",))
+        columns = ["probe", "image", "question", "answer", "expected", "verdict", "reason"]
+        rows = [_row(p) for p in probes]
+        if superseded:
+            columns.append("superseded")
+            rows = [(*row, "yes" if is_outside else "") for row, is_outside in zip(rows, outside, strict=True)]
+        table(str(run_folder), columns, rows, numeric=("verdict",))
     said = ", ".join(f"{count} {name.value}" for name, count in counts.items())
     of_phase = f" in {phase}" if phase else ""
     say(f"{len(probes)} of {matched} matching probes shown; the run has {total} probes{of_phase}: {said}")

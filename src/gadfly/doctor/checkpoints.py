@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import torch
 
-from gadfly.config import ModelConfig
 from gadfly.doctor.finding import Finding, failed, passed, warned
 from gadfly.errors import GadflyError, ImageError, ModelError
+from gadfly.model_config import ModelConfig
 from gadfly.records import Image
 from gadfly.train.data import chat_messages
+from gadfly.train.placement import settle
 from gadfly.train.questioner import banned_token_ids, check_sight, load_questioner, lora_config
 from gadfly.wiring import Wiring
 
@@ -53,9 +54,10 @@ def check_trainee(wiring: Wiring, image: Image) -> Iterator[Finding]:
     no text. It is loaded as training loads it, and let go of."""
     settings, check = wiring.config.train, "questioner trains"
     try:
-        trainee = load_questioner(wiring.trainee, settings)
-        if torch.cuda.is_available():
-            trainee.model.to("cuda")
+        placed = settle(settings, wiring.config.questioner)
+        trainee = load_questioner(wiring.trainee, settings, placed)
+        if placed.loading.quantization == "none":  # else it is there already, and cannot be moved
+            trainee.model.to(placed.device)
         lora = lora_config(trainee, settings)
         check_sight(trainee, trainee.model, chat_messages(wiring.prompt_chat(image)), wiring.source.open(image))
         banned, named = set(banned_token_ids(trainee)), tokens_of_no_text(trainee.model.config)
@@ -66,7 +68,9 @@ def check_trainee(wiring: Wiring, image: Image) -> Iterator[Finding]:
     del trainee
     gc.collect()
     how = f"by LoRA of rank {settings.lora_rank}" if lora is not None else "with all its weights"
-    yield passed(check, f"{how}, in {dtype}; each token is predicted from those before it alone")
+    if (quantization := placed.loading.quantization) != "none":
+        how += f" beside {quantization} weights"
+    yield passed(check, f"{how}, in {dtype}, on {placed.device}; each token is predicted from those before it alone")
     free = {name: token for name, token in named.items() if token not in banned}
     if free:
         yield failed(
@@ -89,8 +93,11 @@ def tokens_of_no_text(config: Any) -> Mapping[str, int]:
     }
 
 
-def one_gpu(n_gpus: int) -> Finding:
-    """Training takes one GPU, and more than one in sight is refused when it begins."""
+def one_gpu(n_gpus: int, device: str = "auto") -> Finding:
+    """Training takes one GPU, and more than one in sight is refused when it begins; none is taken where `device`, the
+    questioner's, is the CPU."""
+    if device == "cpu" and n_gpus:
+        return passed("devices", f"training is on the CPU, as questioner.device has it; {n_gpus} GPUs are visible")
     if n_gpus > 1:
         return failed(
             "devices",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final, Literal
 
-from gadfly.config import Config, ModelConfig, VerifierConfig
+from gadfly.config import Config
+from gadfly.model_config import ModelConfig, VerifierConfig
 from gadfly.models.build import price_of
 from gadfly.records import Image, Usage
 from gadfly.roles.prompts import load_prompt

@@ -11,12 +11,13 @@ from typing import Final
 
 import torch
 
-from gadfly.config import CacheConfig, Config, LimitsConfig, VerifierConfig
+from gadfly.config import CacheConfig, Config, LimitsConfig
 from gadfly.doctor.cost import Phase, asks_a_model, planned_calls, settings_of
 from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
 from gadfly.doctor.resources import check_cost, check_memory
 from gadfly.doctor.versions import check_versions
 from gadfly.errors import GadflyError
+from gadfly.model_config import VerifierConfig
 from gadfly.records import Image
 from gadfly.runs import folder_of
 from gadfly.wiring import ONE_MODEL_FOR_TWO, Wiring, judges_itself
@@ -118,7 +119,7 @@ def _check_roles(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator[
         yield warned("models", "were not looked at: there is no image to show them; mend the images first")
         return
     if phase == "train":
-        yield one_gpu(torch.cuda.device_count())
+        yield one_gpu(torch.cuda.device_count(), config.questioner.device)
         yield from told(check_trainee(wiring, images[0]))
     for role in planned_calls(config, phase):
         settings = settings_of(config, role)

@@ -155,16 +155,18 @@ def trained(
     trains_encoder: bool,
     reference: bool,
     recomputed: bool,
+    quantization: Quantization = "none",
 ) -> Memory:
     """A model that generates and is then updated on what it generated.
 
     `n_adapters` numbers of LoRA are trained in float32 beside frozen weights, None for the weights themselves, image
     encoder included or not. `reference` is the copy that a KL term compares with; LoRA needs none, since its adapters
     can be switched off. The bytes of a number are the weights' in `generation` and those of computing in `update`;
-    where the latter are fewer, a copy of the linear layers is made for each update (torch's autocast).
+    where the latter are fewer, a copy of the linear layers is made for each update (torch's autocast). Beside quantized
+    weights trl keeps the adapters in bfloat16, so for them this is an upper bound.
     """
     trainable = dims.n_parameters - (0 if trains_encoder else dims.n_frozen) if n_adapters is None else n_adapters
-    weights = weight_bytes(dims, generation.number_bytes)
+    weights = weight_bytes(dims, generation.number_bytes, quantization)
     if n_adapters is not None:
         weights += 4 * n_adapters
     elif reference:

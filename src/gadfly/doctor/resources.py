@@ -13,15 +13,16 @@ from typing import Any, Final
 
 import torch
 
-from gadfly.config import Config, ModelConfig
+from gadfly.config import Config
 from gadfly.doctor.cost import Phase, asks_a_model, estimates, planned_calls, prompt_of, settings_of, text_tokens
 from gadfly.doctor.dimensions import dimensions_of, image_tokens, n_adapters, outline, parameters_by_name
 from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
-from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Quantization, Work, asked, trained, weight_bytes
+from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Work, asked, trained, weight_bytes
 from gadfly.errors import GadflyError
+from gadfly.model_config import ModelConfig
 from gadfly.records import Image
 from gadfly.runs import folder_of
-from gadfly.train.questioner import autocast_bf16
+from gadfly.train.placement import computes_in_bf16, refuse_contradictions, weights_dtype
 from gadfly.wiring import Wiring
 
 ASSUMED_PX: Final = 1024
@@ -110,16 +111,13 @@ def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> N
     """Raises ModelError, ConfigError."""
     settings = settings_of(config, role)
     in_training = role == "questioner" and phase == "train"
-    # Training takes no word on the device: it is on the first GPU.
-    device = _FIRST_DEVICE if in_training else _device(settings)
+    if in_training:
+        refuse_contradictions(config.train, settings)
+    device = _device(settings)
     shared = role if in_training else (settings.model, device, settings.dtype, settings.quantization)
     model = outline(Wiring.named(role, settings.model))
     if model is None:
-        weights = (
-            _weights_by_name(settings, _trainee_bytes(config), "none")
-            if in_training
-            else _weights_by_name(settings, _bytes_of(settings.dtype, None), settings.quantization)
-        )
+        weights = _weights_by_name(settings, _trainee_bytes(config) if in_training else _bytes_of(settings.dtype, None))
         said = (
             f"the configuration of {settings.model} is not here; fetch it with `hf download {settings.model} "
             "config.json`, or name a folder that holds it; "
@@ -137,23 +135,25 @@ def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> N
     return Need(role, device, shared, asked(dims, work, settings.quantization), 0, said)
 
 
-def _weights_by_name(settings: ModelConfig, number_bytes: int, quantization: Quantization) -> int:
+def _weights_by_name(settings: ModelConfig, number_bytes: int) -> int:
     """0 where the name says no size. All weights pass for linear layers here, so it is the least there can be."""
     n = round(parameters_by_name(settings.model) or 0)
-    return weight_bytes(Dimensions(n, n, 0, 0, 0, 0, 0, 0, 0, ()), number_bytes, quantization)
+    return weight_bytes(Dimensions(n, n, 0, 0, 0, 0, 0, 0, 0, ()), number_bytes, settings.quantization)
 
 
 def _trainee(config: Config, device: str, model: Any, dims: Dimensions, row: Work) -> Need:
     settings = config.train
     adapters = n_adapters(model, settings)
+    bf16 = computes_in_bf16(settings, config.questioner)
     by_rl = settings.method != "sft"
     rows = (settings.micro_batch or settings.probes_per_step) if by_rl else settings.sft.batch
     generation = replace(row, rows=settings.probes_per_step if by_rl else 0)
     memory = trained(
         dims,
         generation,
-        replace(row, rows=rows, number_bytes=2 if autocast_bf16(settings) else 4),
+        replace(row, rows=rows, number_bytes=2 if bf16 else 4),
         n_adapters=adapters,
+        quantization=config.questioner.quantization,
         trains_encoder=settings.train_vision,
         reference=settings.beta > 0 and by_rl,
         recomputed=settings.activation_checkpointing,
@@ -243,8 +243,9 @@ def _image_tokens(config: Config, settings: ModelConfig, model_config: Any, imag
 
 
 def _trainee_bytes(config: Config) -> int:
-    """Of a number of the questioner's weights in training: bfloat16 where LoRA leaves them alone, else float32."""
-    return 2 if config.train.lora_rank and autocast_bf16(config.train) else 4
+    """Of a number of the questioner's weights in training, those that are not quantized."""
+    bf16 = computes_in_bf16(config.train, config.questioner)
+    return weights_dtype(config.train, config.questioner, bf16).itemsize
 
 
 def _bytes_of(dtype: str, model_config: Any) -> int:

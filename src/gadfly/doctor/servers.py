@@ -8,9 +8,9 @@ from typing import Final
 
 import openai
 
-from gadfly.config import ModelConfig
 from gadfly.doctor.finding import Finding, failed, passed
 from gadfly.errors import EndpointError, GadflyError
+from gadfly.model_config import ModelConfig
 from gadfly.models.build import request_of
 from gadfly.models.endpoint import NO_KEY, EndpointModel, Patience
 from gadfly.models.wire import one_line

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL.Image import Image as Picture
 
-from gadfly.config import ModelConfig
+from gadfly.model_config import ModelConfig
 from gadfly.models.cached import Cached, CompletionCache
 from gadfly.models.ledger import Account, Ledger, Price
 from gadfly.models.metered import Metered
@@ -19,6 +19,7 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Image
 
 if TYPE_CHECKING:
+    from gadfly.models.checkpoint import Loading
     from gadfly.models.local import LocalModel
     from gadfly.models.wire import Request
 
@@ -34,7 +35,6 @@ def price_of(config: ModelConfig) -> Price | None:
 
 def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage, text_only: bool = False) -> LocalModel:
     """A checkpoint in this process; with `text_only` a language model will do. Raises ModelError."""
-    from gadfly.models.checkpoint import Loading
     from gadfly.models.local import LocalModel
 
     return LocalModel(
@@ -44,13 +44,20 @@ def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage, tex
         dtype=config.dtype,
         max_batch=config.batch_size,
         text_only=text_only,
-        loading=Loading(
-            device_map=config.device_map,
-            quantization=config.quantization,
-            attn_implementation=config.attn_implementation,
-            max_pixels=config.max_pixels,
-            trust_remote_code=config.trust_remote_code,
-        ),
+        loading=loading_of(config),
+    )
+
+
+def loading_of(config: ModelConfig) -> Loading:
+    """How a checkpoint is brought into memory, whether to be asked or to be trained."""
+    from gadfly.models.checkpoint import Loading
+
+    return Loading(
+        device_map=config.device_map,
+        quantization=config.quantization,
+        attn_implementation=config.attn_implementation,
+        max_pixels=config.max_pixels,
+        trust_remote_code=config.trust_remote_code,
     )
 
 

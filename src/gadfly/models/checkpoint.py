@@ -69,7 +69,7 @@ def load_checkpoint(
     not in safetensors, a way of loading that this machine or this checkpoint does not have.
     """
     loading = Loading() if loading is None else loading
-    _check_quantization(loading)
+    check_quantization(loading)
     where = place_of(checkpoint)
     folder = Path(where)
     remote = {"trust_remote_code": loading.trust_remote_code}
@@ -90,7 +90,7 @@ def load_checkpoint(
     if processor.chat_template is None and config.model_type not in PLAIN_PROMPTS:
         raise ModelError(f"{checkpoint} has no chat template; put a chat_template.jinja beside it")
     if loading.max_pixels is not None and not isinstance(processor, TextProcessor):
-        processor.image_processor = _limited(processor.image_processor, checkpoint, where, loading.max_pixels)
+        processor.image_processor = limited(processor.image_processor, checkpoint, where, loading.max_pixels)
     auto = AutoModelForCausalLM if isinstance(processor, TextProcessor) else AutoModelForImageTextToText
     return _load_model(auto, checkpoint, where, device, dtype, loading), processor
 
@@ -136,7 +136,7 @@ def files_stamp(checkpoint: str, config: PretrainedConfig) -> str:
     return f"{folder.resolve()}#{hashlib.sha256(repr(files).encode()).hexdigest()}"
 
 
-def _check_quantization(loading: Loading) -> None:
+def check_quantization(loading: Loading) -> None:
     """Raise ModelError where bitsandbytes cannot work: transformers would say so in many lines, or not at all."""
     if loading.quantization == "none":
         return
@@ -147,7 +147,7 @@ def _check_quantization(loading: Loading) -> None:
         raise ModelError(f"{asked}, and bitsandbytes is not installed; pip install bitsandbytes")
 
 
-def _limited(image_processor: Any, checkpoint: str, where: str, max_pixels: int) -> Any:
+def limited(image_processor: Any, checkpoint: str, where: str, max_pixels: int) -> Any:
     """The same image processor with another limit on pixels. Elsewhere a like-named number is the length of a side, so
     only those are taken that name it. Raises ModelError for the others."""
     kind = type(image_processor)
@@ -157,16 +157,22 @@ def _limited(image_processor: Any, checkpoint: str, where: str, max_pixels: int)
     return kind.from_pretrained(where, max_pixels=max_pixels)
 
 
-def _load_model(auto: Any, checkpoint: str, where: str, device: torch.device, dtype: str, loading: Loading) -> Any:
-    how: dict[str, Any] = {"trust_remote_code": loading.trust_remote_code}
+def said_to_transformers(loading: Loading) -> dict[str, Any]:
+    """What from_pretrained of a model is told, besides the precision: only what is asked for, and never a pickle."""
+    how: dict[str, Any] = {"trust_remote_code": loading.trust_remote_code, "use_safetensors": True}
     if loading.device_map is not None:
         how["device_map"] = loading.device_map
     if loading.attn_implementation is not None:
         how["attn_implementation"] = loading.attn_implementation
     if loading.quantization != "none":
         how["quantization_config"] = quantization_config(loading.quantization)
+    return how
+
+
+def _load_model(auto: Any, checkpoint: str, where: str, device: torch.device, dtype: str, loading: Loading) -> Any:
     try:
-        model, report = auto.from_pretrained(where, dtype=dtype, use_safetensors=True, output_loading_info=True, **how)
+        how = said_to_transformers(loading)
+        model, report = auto.from_pretrained(where, dtype=dtype, output_loading_info=True, **how)
     except Exception as error:
         if "Unrecognized configuration class" in str(error):
             raise ModelError(f"{checkpoint} is not a vision-language model that transformers can load") from error

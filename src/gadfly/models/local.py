@@ -20,6 +20,7 @@ from transformers import GenerationConfig
 from gadfly.errors import ModelError
 from gadfly.models.checkpoint import Loading, count_image_tokens, files_stamp, load_checkpoint
 from gadfly.models.shared_prefix import Prompt, complete, encode, plan, why_not
+from gadfly.models.shared_sight import see_once
 from gadfly.models.text_only import TextProcessor
 from gadfly.records import Chat, Completion, Image, Message, Sampling
 
@@ -237,8 +238,8 @@ class LocalModel:
         return [self._decode(ids_T) for ids_T in ids_B_T]
 
     def _generate_apart(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
-        """The new tokens of each prompt, each with an image of its own."""
-        inputs = self._ready(encode(prompts, self._processor))
+        """The new tokens of each prompt, with no prefix in common."""
+        inputs = see_once(self._ready(encode(prompts, self._processor)), prompts, self._model)
         sampled = sampling.temperature > 0
         # Left to itself, transformers would keep only the 50 likeliest tokens.
         how = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampled else {}

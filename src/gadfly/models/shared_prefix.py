@@ -10,6 +10,12 @@ Layout of a row, with P the longest prefix and S the longest rest of the batch (
     prefix, P wide    rest, S     one by one
 
 Positions are given explicitly, since the padding in the middle takes no position.
+
+Layers of linear attention keep a state that runs over all tokens, padding too, so none may stand in the middle there:
+their rests are read in batches of equal length, and the batches joined for what is new, with all padding on the left.
+
+PaliGemma cannot share a prefix: image and question are attended to in both directions, so what a layer makes of the
+image depends on the question. It shares what the vision tower sees (shared_sight.py).
 """
 
 from __future__ import annotations
@@ -22,15 +28,18 @@ import torch
 from PIL.Image import Image as Picture
 from transformers import DynamicCache, TemperatureLogitsWarper, TopPLogitsWarper
 
+from gadfly.models.cache_rows import chosen, joined
 from gadfly.records import Sampling
 
 SHARING: Final = frozenset(
-    "gemma3 gemma4 idefics3 internvl llava llava_next llava_onevision qwen2_5_vl qwen3_vl smolvlm".split()
+    "gemma3 gemma4 idefics3 internvl llava llava_next llava_onevision qwen2_5_vl qwen3_5 qwen3_vl smolvlm".split()
 )
 """The model types for which a test shows that shared completions are those given alone, token for token."""
 
 _PER_TOKEN: Final = ("attention_mask", "token_type_ids", "mm_token_type_ids")
-_CAUSAL_LAYERS: Final = frozenset({"full_attention", "sliding_attention"})
+_RUNNING: Final = "linear_attention"
+_CAUSAL_LAYERS: Final = frozenset({"full_attention", "sliding_attention", _RUNNING})
+_BOTH_WAYS: Final = frozenset({"paligemma"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +68,18 @@ class Plan:
 def why_not(model: Any) -> str | None:
     """Why chats about one image cannot share its prefix in this model, or None where they can.
 
-    A key or value in a prefix must not depend on what follows it, and must be all that is kept of it.
+    What is kept of a prefix must not depend on what follows it, and must be all that the rest needs of it.
     """
     text = model.config.get_text_config()
+    if model.config.model_type in _BOTH_WAYS:
+        return "image and question are attended to in both directions, so each question sees another image"
     if model.config.model_type not in SHARING:
         return f"{model.config.model_type} is not among the families for which it is tested"
     if model.config.is_encoder_decoder:
         return "it has an encoder"
     other = set(getattr(text, "layer_types", None) or ()) - _CAUSAL_LAYERS
     if other:
-        return f"it has layers of {', '.join(sorted(other))}, which keep a state and not keys and values"
+        return f"it has layers of {', '.join(sorted(other))}, for which it is not tested"
     if getattr(text, "use_bidirectional_attention", None) in (True, "all"):
         return "its text is attended to in both directions"
     return None
@@ -150,41 +161,36 @@ def encode(prompts: Sequence[Prompt], processor: Any) -> Any:
     return inputs
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a model has read of B rows: what it keeps of them, their mask, the position that comes next in each, and
+    what it predicts there."""
+
+    cache: DynamicCache
+    mask_B_T: torch.Tensor
+    next_B: torch.Tensor
+    logits_B_V: torch.Tensor
+
+
 def complete(plan: Plan, model: Any, sampling: Sampling, eos_ids: frozenset[int], pad_id: int) -> list[list[int]]:
     """The new tokens of each chat, B lists. Draws from torch's global generators where `sampling` is not greedy."""
-    cache, mask_B_P, next_B = _prefill(plan, model, pad_id)
-    ids_B_S = _pad_left(plan.rests_B, pad_id).to(model.device)
-    mask_B_S = _pad_left([[1] * len(rest) for rest in plan.rests_B], 0).to(model.device)
-    positions_B_S = (next_B[:, None] + mask_B_S.cumsum(-1) - 1).clamp(min=0)
-    next_B = positions_B_S[:, -1] + 1
-    mask = torch.cat([mask_B_P, mask_B_S], dim=1)
-    ids, positions = ids_B_S, positions_B_S
+    read = _read_rests(plan, model, _read_prefixes(plan, model, pad_id), pad_id)
     ends = torch.tensor(sorted(eos_ids), device=model.device)
     done_B = torch.zeros(len(plan.rests_B), dtype=torch.bool, device=model.device)
     new: list[torch.Tensor] = []
-    for _ in range(sampling.max_new_tokens):
-        output = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=_with_axes(positions, model),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        ids_B = _pick(output.logits[:, -1].float(), sampling).masked_fill(done_B, pad_id)
+    while True:
+        ids_B = _pick(read.logits_B_V.float(), sampling).masked_fill(done_B, pad_id)
         new.append(ids_B)
         done_B = done_B | torch.isin(ids_B, ends)
-        if bool(done_B.all()):
+        if bool(done_B.all()) or len(new) == sampling.max_new_tokens:
             break
-        ids, positions = ids_B[:, None], next_B[:, None]
-        next_B = next_B + 1
-        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+        read = _read_on(model, read, ids_B[:, None], torch.ones_like(ids_B[:, None]))
     rows: list[list[int]] = torch.stack(new, dim=1).tolist()
     return rows
 
 
-def _prefill(plan: Plan, model: Any, pad_id: int) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
-    """Read each prefix once: (keys and values of B rows, their mask B_P, the position that comes next in each row)."""
+def _read_prefixes(plan: Plan, model: Any, pad_id: int) -> _Read:
+    """Read each prefix once, R rows."""
     prefixes = dict(plan.inputs)
     unpadded = plan.inputs["attention_mask"].bool()
     for key in ("input_ids", *_PER_TOKEN):
@@ -204,10 +210,56 @@ def _prefill(plan: Plan, model: Any, pad_id: int) -> tuple[DynamicCache, torch.T
         positions = (mask_R_P.cumsum(-1) - 1).clamp(min=0)
         next_R = positions[:, -1] + 1
     cache = DynamicCache(config=model.config)
-    model(**prefixes, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    of_B = torch.tensor(plan.prefix_of_B, device=model.device)
-    cache.batch_select_indices(of_B)
-    return cache, mask_R_P[of_B], next_R[of_B]
+    output = model(**prefixes, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return _Read(cache, mask_R_P, next_R, output.logits[:, -1])
+
+
+def _read_rests(plan: Plan, model: Any, prefixes: _Read, pad_id: int) -> _Read:
+    """Read what is left of the chats, each behind its prefix: B rows, in one batch or, where padding in the middle
+    would be read along, in one for each length."""
+    batches = [list(range(len(plan.rests_B)))]
+    if _runs(model):
+        lengths_B = [len(rest) for rest in plan.rests_B]
+        batches = [[b for b in batches[0] if lengths_B[b] == length] for length in sorted(set(lengths_B))]
+    reads = []
+    for batch in batches:
+        of_B = torch.tensor([plan.prefix_of_B[b] for b in batch], device=model.device)
+        behind = _Read(
+            chosen(prefixes.cache, of_B), prefixes.mask_B_T[of_B], prefixes.next_B[of_B], prefixes.logits_B_V[of_B]
+        )
+        rests = [plan.rests_B[b] for b in batch]
+        ids_B_S = _pad_left(rests, pad_id).to(model.device)
+        mask_B_S = _pad_left([[1] * len(rest) for rest in rests], 0).to(model.device)
+        reads.append(_read_on(model, behind, ids_B_S, mask_B_S))
+    return reads[0] if len(reads) == 1 else _together(reads, [b for batch in batches for b in batch])
+
+
+def _together(reads: Sequence[_Read], order_B: Sequence[int]) -> _Read:
+    """The rows of several readings, of which `order_B` says where each belongs."""
+    width = max(read.mask_B_T.shape[1] for read in reads)
+    masks = [torch.nn.functional.pad(read.mask_B_T, (width - read.mask_B_T.shape[1], 0)) for read in reads]
+    back_B = torch.tensor(order_B, device=masks[0].device).argsort()
+    return _Read(
+        chosen(joined([read.cache for read in reads]), back_B),
+        torch.cat(masks)[back_B],
+        torch.cat([read.next_B for read in reads])[back_B],
+        torch.cat([read.logits_B_V for read in reads])[back_B],
+    )
+
+
+def _read_on(model: Any, read: _Read, ids_B_S: torch.Tensor, mask_B_S: torch.Tensor) -> _Read:
+    """Read further tokens; what `read` keeps is taken along and no more to be used."""
+    positions_B_S = (read.next_B[:, None] + mask_B_S.cumsum(-1) - 1).clamp(min=0)
+    mask_B_T = torch.cat([read.mask_B_T, mask_B_S], dim=1)
+    output = model(
+        input_ids=ids_B_S,
+        attention_mask=mask_B_T,
+        position_ids=_with_axes(positions_B_S, model),
+        past_key_values=read.cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return _Read(read.cache, mask_B_T, positions_B_S[:, -1] + 1, output.logits[:, -1])
 
 
 def _pick(logits_B_V: torch.Tensor, sampling: Sampling) -> torch.Tensor:
@@ -218,6 +270,11 @@ def _pick(logits_B_V: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     if sampling.top_p < 1:
         scores_B_V = TopPLogitsWarper(sampling.top_p)(ids, scores_B_V)
     return torch.multinomial(scores_B_V.softmax(-1), 1)[:, 0]
+
+
+def _runs(model: Any) -> bool:
+    """Whether a layer keeps a state that runs over all tokens."""
+    return _RUNNING in (getattr(model.config.get_text_config(), "layer_types", None) or ())
 
 
 def _has_axes(model: Any) -> bool:

@@ -43,8 +43,7 @@ class ModelAnnotator:
     divide it into turns, the user's and the model's in turn, the user's first and last: so a small model is shown
     replies, and follows them where it would not follow a description (docs/annotator.md has figures).
 
-    With a `vocabulary` of skills the model is to choose from it, and what is not in it is not read. `on_progress` gets
-    (questions done, questions to ask) after each batch.
+    With a `vocabulary` of skills the model is to choose from it, and what is not in it is not read.
 
     What the model did not say, because it failed, refused or rambled, is None; `unknown` counts such questions.
     """
@@ -55,13 +54,11 @@ class ModelAnnotator:
         prompt: str | None = None,
         sampling: Sampling = ANNOTATOR_SAMPLING,
         vocabulary: Collection[str] = (),
-        on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._model = model
         self._vocabulary = tuple(sorted(vocabulary))
         self._turns = _turns(load_prompt("annotator") if prompt is None else prompt, self._vocabulary)
         self._sampling = replace(sampling, schema=annotation_schema(self._vocabulary))
-        self._on_progress = on_progress
         self._known: dict[str, Annotation | None] = {}
         self.unknown = Unknown()
 
@@ -71,13 +68,17 @@ class ModelAnnotator:
     def concepts(self, questions: Sequence[str]) -> list[tuple[str, ...] | None]:
         return [None if one is None else one.concepts for one in self._annotations(questions)]
 
-    def _annotations(self, questions: Sequence[str]) -> list[Annotation | None]:
+    def ask(self, questions: Sequence[str], on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Ask what is not known yet. `on_progress` gets (questions done, questions to ask) after each batch."""
         asked = [question for question in dict.fromkeys(questions) if question not in self._known]
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
             self._ask(batch)
-            if self._on_progress is not None:
-                self._on_progress(start + len(batch), len(asked))
+            if on_progress is not None:
+                on_progress(start + len(batch), len(asked))
+
+    def _annotations(self, questions: Sequence[str]) -> list[Annotation | None]:
+        self.ask(questions)
         return [self._known[question] for question in questions]
 
     def _ask(self, questions: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
-"""What questioners, targets, verifiers and annotators must hold to, as checks to run on any. Knows no one of them."""
+"""What each questioner, target, verifier and the like must hold to, as checks to run on it. Knows no one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadfly.protocols import Annotator, Questioner, Target, Verifier
+from gadfly.protocols import Annotator, Paraphraser, Questioner, Target, Verifier
 from gadfly.records import Completion, Image, Question, Verdict
 
 
@@ -49,3 +49,13 @@ def check_annotator(annotator: Annotator, questions: Sequence[str]) -> None:
             assert names is None or list(names) == sorted(set(names)), "names are sorted, each there once"
     for skills in annotator.skills(questions):
         assert all(all(skill.partition(".")[::2]) for skill in skills or ()), "a skill is family.skill"
+
+
+def check_paraphraser(paraphraser: Paraphraser, questions: Sequence[str]) -> None:
+    """Raise AssertionError where the paraphraser breaks its contract on these questions."""
+    assert paraphraser.paraphrase([], 0) == [], "no questions, no wordings"
+    wordings = paraphraser.paraphrase(questions, 3)
+    assert len(wordings) == len(questions), f"{len(questions)} questions in, {len(wordings)} wordings out"
+    assert paraphraser.paraphrase(questions, 3) == wordings, "one seed gives two wordings"
+    for question, wording in zip(questions, wordings, strict=True):
+        assert wording is None or (wording and wording != question), f"{question!r} is given back as its own paraphrase"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +26,15 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A phase that puts the questions of `source` through the loop again. `kind` is "rejudged" or "null", `verifier`
-    the settings of the verifier that judged."""
+    """A phase that puts the questions of `source` through the loop again. `kind` is "rejudged", "null", "transfer" or
+    "confirm", `verifier` the settings of the verifier that judged, `target` those of the target that answered, None
+    where it is not another one."""
 
     phase: str
     kind: str
     source: str
     verifier: dict[str, Any]
+    target: dict[str, Any] | None = None
 
 
 def write_label(connection: sqlite3.Connection, labeller: str, key: ProbeKey, verdict: Verdict, drawn: bool) -> int:
@@ -65,16 +66,19 @@ def read_labels(connection: sqlite3.Connection, labeller: str | None) -> list[La
     return [Label(who, ProbeKey(*key), Verdict(verdict), bool(drawn), at) for who, *key, verdict, drawn, at in rows]
 
 
-def write_replay(
-    connection: sqlite3.Connection, phase: str, kind: str, source: str, verifier: Mapping[str, Any]
-) -> None:
+def write_replay(connection: sqlite3.Connection, replay: Replay) -> None:
+    target = None if replay.target is None else encode_json(replay.target)
     connection.execute(
-        "INSERT INTO replays (phase, kind, source, verifier, created_at) VALUES (?, ?, ?, ?, ?)",
-        (phase, kind, source, encode_json(verifier), time.time()),
+        "INSERT INTO replays (phase, kind, source, verifier, created_at, target) VALUES (?, ?, ?, ?, ?, ?)",
+        (replay.phase, replay.kind, replay.source, encode_json(replay.verifier), time.time(), target),
     )
 
 
-def read_replays(connection: sqlite3.Connection) -> list[Replay]:
-    """In the order in which they were begun."""
-    rows = connection.execute("SELECT phase, kind, source, verifier FROM replays ORDER BY created_at, phase")
-    return [Replay(phase, kind, source, json.loads(verifier)) for phase, kind, source, verifier in rows]
+def read_replays(connection: sqlite3.Connection, with_targets: bool) -> list[Replay]:
+    """In the order in which they were begun. Stores of schema 3 have replays and no column for their targets."""
+    column = "target" if with_targets else "NULL"
+    rows = connection.execute(f"SELECT phase, kind, source, verifier, {column} FROM replays ORDER BY created_at, phase")
+    return [
+        Replay(phase, kind, source, json.loads(verifier), None if target is None else json.loads(target))
+        for phase, kind, source, verifier, target in rows
+    ]

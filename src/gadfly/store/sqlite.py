@@ -50,7 +50,7 @@ STORE_NAME = "store.sqlite"
 LOCK_NAME = "store.lock"
 _USAGE_FIELDS = [one.name for one in fields(Usage)]
 _OLDEST_READ = 1  # the oldest schema that is read without a migration
-_USAGE_SCHEMA, _LABELS_SCHEMA = 2, 3  # the first that have these tables
+_USAGE_SCHEMA, _LABELS_SCHEMA, _TARGETS_SCHEMA = 2, 3, 4  # the first that have these tables, or this column
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another program that holds the file locked (a backup, an open shell) before giving up."""
 
@@ -245,19 +245,28 @@ class SqliteStore:
         with self._transaction() as connection:
             delete_label(connection, labeller, key)
 
-    def begin_replay(self, phase: str, kind: str, source: str, verifier: Mapping[str, Any]) -> None:
-        """Say that `phase` judges the questions of `source` again, before its first attempt; to say the same again is
+    def begin_replay(
+        self,
+        phase: str,
+        kind: str,
+        source: str,
+        verifier: Mapping[str, Any],
+        target: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say that `phase` goes back to the questions of `source`, before its first attempt; to say the same again is
         to go on with it. Raises StoreError where the phase is there already and is anything else."""
-        replay = Replay(phase, kind, source, json.loads(encode_json(verifier)))
+        settings = None if target is None else json.loads(encode_json(target))
+        replay = Replay(phase, kind, source, json.loads(encode_json(verifier)), settings)
         there = next((one for one in self.replays() if one.phase == phase), None)
         if there == replay:
             return
         if there is not None or self.attempts(phase):
             raise StoreError(
-                f"{self._path}: there is a phase {phase!r} already, of another verifier or source; give another name"
+                f"{self._path}: there is a phase {phase!r} already, of another verifier, source or target; "
+                "give another name"
             )
         with self._transaction() as connection:
-            write_replay(connection, phase, kind, source, verifier)
+            write_replay(connection, replay)
 
     # Reading
 
@@ -268,9 +277,10 @@ class SqliteStore:
             return read_labels(self._connection, labeller) if known else []
 
     def replays(self) -> list[Replay]:
-        """The phases that judge the questions of others again, in the order in which they were begun."""
+        """The phases that go back to the questions of others, in the order in which they were begun."""
         with store_errors(self._path):
-            return read_replays(self._connection) if schema_version(self._connection) >= _LABELS_SCHEMA else []
+            schema = schema_version(self._connection)
+            return read_replays(self._connection, schema >= _TARGETS_SCHEMA) if schema >= _LABELS_SCHEMA else []
 
     @property
     def run(self) -> Run:

@@ -21,7 +21,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from peft import PeftModel
 from PIL.Image import Image as Picture
 from transformers import PrinterCallback
@@ -31,12 +30,13 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from gadfly.config import TrainConfig
 from gadfly.errors import BudgetSpent, ConfigError, ImageError, ModelError, StoreError
 from gadfly.images.order import image_order
+from gadfly.model_config import QuestionerConfig
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, remove_torn_checkpoints
 from gadfly.train.data import IMAGE_INDEX, chat_messages, prompt_dataset
+from gadfly.train.placement import Placement, settle
 from gadfly.train.questioner import (
-    autocast_bf16,
     banned_token_ids,
     check_sight,
     load_questioner,
@@ -62,11 +62,14 @@ def train_grpo(
     questioner_path: str | Path,
     probing: Probing,
     run_dir: Path,
+    placed: Placement | None = None,
     attempt: int = 0,
     resume: bool = False,
     on_step: OnStep | None = None,
 ) -> Path:
     """Train the questioner at `questioner_path` on `images`; returns the folder of the trained one.
+
+    `placed` is where and in what numbers, None for what suits this machine.
 
     `sampling` is how it writes: its seed is not used, and top_p below 1 samples from another distribution than the one
     that is updated. `prompt_chat` is what it is asked, one image in it. Probes are stored under phase "train",
@@ -90,9 +93,10 @@ def train_grpo(
         raise ConfigError(
             f"questioner.temperature is {sampling.temperature}; a group of greedy questions would be all the same"
         )
-    arguments = _arguments(settings, sampling, seed, run_dir)
-    one_process_one_device(arguments.world_size)
-    trainee = load_questioner(questioner_path, settings)
+    placed = settle(settings, QuestionerConfig()) if placed is None else placed
+    arguments = _arguments(settings, placed, sampling, seed, run_dir)
+    one_process_one_device(arguments.world_size, placed.device)
+    trainee = load_questioner(questioner_path, settings, placed)
     arguments.generation_kwargs = {"suppress_tokens": banned_token_ids(trainee)}
     recorder = StepRecorder(
         run_dir / "train" / "metrics.jsonl",
@@ -177,7 +181,7 @@ def _reading(checkpoint: str | None) -> Iterator[None]:
         ) from error
 
 
-def _arguments(settings: TrainConfig, sampling: Sampling, seed: int, run_dir: Path) -> GRPOConfig:
+def _arguments(settings: TrainConfig, placed: Placement, sampling: Sampling, seed: int, run_dir: Path) -> GRPOConfig:
     """Our settings in trl's terms: one of our steps is `num_iterations` updates on one batch of generations."""
     micro_batch = settings.micro_batch or settings.probes_per_step
     micro_batches = settings.probes_per_step // micro_batch
@@ -207,7 +211,7 @@ def _arguments(settings: TrainConfig, sampling: Sampling, seed: int, run_dir: Pa
         loss_type=settings.loss_type,
         mask_truncated_completions=settings.mask_truncated_completions,
         disable_dropout=True,  # with dropout the probabilities of an update are not those that were sampled from
-        bf16=autocast_bf16(settings),
+        bf16=placed.bf16,
         activation_checkpointing=settings.activation_checkpointing,
         logging_steps=settings.num_iterations,
         save_strategy="steps",
@@ -216,8 +220,8 @@ def _arguments(settings: TrainConfig, sampling: Sampling, seed: int, run_dir: Pa
         report_to=list(settings.report_to) or "none",
         log_completions=False,  # probes go to the store; this would write a parquet file a step
         disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=placed.device == "cuda",
+        use_cpu=placed.device == "cpu",
     )
 
 

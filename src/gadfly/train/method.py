@@ -11,6 +11,7 @@ from gadfly.config import TrainConfig
 from gadfly.probing import Probing
 from gadfly.records import Chat, Image, Sampling
 from gadfly.train.grpo import train_grpo
+from gadfly.train.placement import Placement
 from gadfly.train.recorder import OnStep
 from gadfly.train.sft import train_sft
 
@@ -27,6 +28,7 @@ def train(
     questioner_path: str | Path,
     probing: Probing | None,
     run_dir: Path,
+    placed: Placement | None = None,
     attempt: int = 0,
     resume: bool = False,
     on_sft_step: OnStep | None = None,
@@ -51,6 +53,7 @@ def train(
                 questioner_path=questioner_path,
                 run_dir=run_dir,
                 save_to=tuned,
+                placed=placed,
                 on_step=on_sft_step,
             )
         start = tuned
@@ -66,6 +69,7 @@ def train(
             questioner_path=start,
             probing=probing,
             run_dir=run_dir,
+            placed=placed,
             attempt=attempt,
             resume=resume,
             on_step=on_step,

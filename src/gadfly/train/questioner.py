@@ -6,6 +6,7 @@ Knows transformers and peft; nothing of rewards or of trl.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,31 +21,38 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMi
 
 from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ModelError, StoreError
-from gadfly.models.checkpoint import PLAIN_PROMPTS
+from gadfly.model_config import QuestionerConfig
+from gadfly.models.checkpoint import PLAIN_PROMPTS, limited, said_to_transformers
+from gadfly.train.placement import Placement, settle
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Trainee:
     """A questioner in memory, ready to be trained. `model` and `processor` are of transformers' own classes, which
-    differ from checkpoint to checkpoint."""
+    differ from checkpoint to checkpoint. With `bf16` it computes in bfloat16 whatever its weights are held in."""
 
     model: Any
     processor: Any
+    bf16: bool = False
 
 
-def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
+def load_questioner(path: str | Path, settings: TrainConfig, placed: Placement | None = None) -> Trainee:
     """Load a vision-language checkpoint and its processor for training. Weights come from safetensors only, and code
-    that comes with the checkpoint does not run.
+    that comes with the checkpoint runs only where that was asked for. `placed` is where and in what numbers, None for
+    what suits this machine; moving the model there is left to trl, save that bitsandbytes quantizes on the GPU.
 
     Raises ModelError for a checkpoint that is missing, sees no images, has no chat template, or cannot pad left.
     """
-    dtype = torch.bfloat16 if settings.lora_rank and autocast_bf16(settings) else torch.float32
+    placed = settle(settings, QuestionerConfig()) if placed is None else placed
+    loading = placed.loading
     try:
         # Without a word on trust_remote_code, transformers would ask on the terminal, and wait.
-        processor = AutoProcessor.from_pretrained(str(path), padding_side="left", trust_remote_code=False)
+        processor = AutoProcessor.from_pretrained(
+            str(path), padding_side="left", trust_remote_code=loading.trust_remote_code
+        )
         model = AutoModelForImageTextToText.from_pretrained(
-            str(path), dtype=dtype, use_safetensors=True, trust_remote_code=False
+            str(path), dtype=placed.dtype, **said_to_transformers(loading)
         )
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -59,13 +67,15 @@ def load_questioner(path: str | Path, settings: TrainConfig) -> Trainee:
             "it can be the target"
         )
     check_processor(processor, str(path))
+    if loading.max_pixels is not None:
+        processor.image_processor = limited(processor.image_processor, str(path), str(path), loading.max_pixels)
     if getattr(model.config, "image_token_id", None) is None:
         raise ModelError(f"{str(path)!r} names no image token in its config; trl trains only questioners that do")
     if not settings.lora_rank and not settings.train_vision:
         vision = model.get_encoder("image")
         if vision is not model:  # get_encoder returns the model itself where it finds no vision tower
             vision.requires_grad_(False)
-    return Trainee(model, processor)
+    return Trainee(model, processor, placed.bf16)
 
 
 def check_processor(processor: Any, name: str) -> None:
@@ -112,7 +122,8 @@ def check_sight(trainee: Trainee, model: Any, messages: list[dict[str, Any]], pi
             if key in inputs:
                 inputs[key] = torch.cat([inputs[key], torch.zeros_like(completions)], dim=1)
         inputs.pop("labels", None)
-        with torch.no_grad():
+        # As an update computes: flash attention, for one, refuses float32 outside of it.
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=trainee.bf16):
             logits_B_V = model(**inputs).logits[:, -2].float()
     except (ValueError, IndexError, RuntimeError) as error:
         raise ModelError(
@@ -174,23 +185,15 @@ def lora_config(trainee: Trainee, settings: TrainConfig) -> LoraConfig | None:
     )
 
 
-def autocast_bf16(settings: TrainConfig) -> bool:
-    """Whether to compute in bfloat16. Raises ConfigError where it is demanded of a GPU that lacks it."""
-    if settings.precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    if settings.precision == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
-        raise ConfigError("precision is bfloat16, which this GPU does not have; choose float32")
-    return settings.precision == "bfloat16"
-
-
-def one_process_one_device(world_size: int) -> None:
-    """Raise ConfigError for what is not built: the reward must see whole groups and the whole history."""
+def one_process_one_device(world_size: int, device: str) -> None:
+    """Raise ConfigError for what is not built: the reward must see whole groups and the whole history. GPUs that are
+    not trained on may be in sight."""
     if world_size > 1:
         raise ConfigError(
             f"training was started on {world_size} processes, which is not built yet: the reward must see all groups "
             "and there is one writer of the store; start it as a single process"
         )
-    if torch.cuda.device_count() > 1:
+    if device != "cpu" and torch.cuda.device_count() > 1:
         raise ConfigError(
             f"{torch.cuda.device_count()} GPUs are visible and training uses one; "
             "choose it, as in CUDA_VISIBLE_DEVICES=0"
@@ -203,7 +206,7 @@ def save_questioner(model: Any, processor: Any, path: Path) -> None:
     `path` is there whole or not at all; what was there before is replaced. Raises StoreError where the disk does not
     take it.
     """
-    whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    whole = merged(model) if isinstance(model, PeftModel) else model
     partial = path.with_name(path.name + ".partial")
     with saving("the questioner"):
         for folder in (partial, path):
@@ -213,6 +216,18 @@ def save_questioner(model: Any, processor: Any, path: Path) -> None:
         whole.save_pretrained(partial)
         processor.save_pretrained(partial)
         partial.rename(path)
+
+
+def merged(model: PeftModel) -> Any:
+    """The model with its adapters in its weights. Quantized weights cannot take them up without rounding, and would be
+    saved quantized: the checkpoint is read anew, whole, into the memory of the CPU, and takes them up there."""
+    base: Any = model.get_base_model()
+    if getattr(base, "hf_quantizer", None) is None:
+        return model.merge_and_unload()
+    with tempfile.TemporaryDirectory(prefix="gadfly-adapters-") as folder:
+        model.save_pretrained(folder)
+        whole = type(base).from_pretrained(base.config.name_or_path, dtype=base.dtype, use_safetensors=True)
+        return PeftModel.from_pretrained(whole, folder).merge_and_unload()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from PIL.Image import Image as Picture
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.sft_config import SFTConfig
@@ -15,11 +14,12 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError, ModelError
+from gadfly.model_config import QuestionerConfig
 from gadfly.records import Chat, Image
 from gadfly.train.data import pair_dataset
+from gadfly.train.placement import Placement, settle
 from gadfly.train.questioner import (
     Trainee,
-    autocast_bf16,
     ending_token_ids,
     load_questioner,
     lora_config,
@@ -40,17 +40,20 @@ def train_sft(
     questioner_path: str | Path,
     run_dir: Path,
     save_to: Path,
+    placed: Placement | None = None,
     on_step: OnStep | None = None,
 ) -> Path:
     """Fine-tune the questioner to write each pair's question for its image; returns `save_to`, where it then is.
 
     The prompt is the one that RL and sweeps use, and the loss is on the question and its end only. `on_step` gets
-    (updates done, updates in all, metrics); train/sft_metrics.jsonl is begun anew and gets a line for each.
+    (updates done, updates in all, metrics); train/sft_metrics.jsonl is begun anew and gets a line for each. `placed` is
+    where and in what numbers, None for what suits this machine.
 
     Raises ConfigError without pairs, ModelError for a questioner that cannot be trained.
     """
     if not pairs:
         raise ConfigError("no (image, question) pairs to fine-tune on; give a file of them, or a run with WRONG probes")
+    placed = settle(settings, QuestionerConfig()) if placed is None else placed
     arguments = SFTConfig(
         output_dir=str(run_dir / "train" / "sft_state"),
         seed=seed,
@@ -63,17 +66,17 @@ def train_sft(
         completion_only_loss=True,
         max_length=None,  # cutting a sequence short could cut through an image's tokens
         remove_unused_columns=False,  # the columns are made when a row is read, trl would find none of them used
-        bf16=autocast_bf16(settings),
+        bf16=placed.bf16,
         activation_checkpointing=settings.activation_checkpointing,
         logging_steps=1,
         save_strategy="no",
         report_to=list(settings.report_to) or "none",
         disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=placed.device == "cuda",
+        use_cpu=placed.device == "cpu",
     )
-    one_process_one_device(arguments.world_size)
-    trainee = load_questioner(questioner_path, settings)
+    one_process_one_device(arguments.world_size, placed.device)
+    trainee = load_questioner(questioner_path, settings, placed)
     _check_template_ends(trainee, prompt_chat(pairs[0][0]), str(questioner_path))
     with quiet_trl():
         trainer = SFTTrainer(

@@ -1,0 +1,182 @@
+"""`gadfly confirm`: asks afresh about each failure mode, on images that were never asked about, and says what holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gadfly.cli.audit import RunPhase
+from gadfly.cli.commands import AsJson, MaxCalls, MaxCost, MaxTime, served_and_limited, warn_of_one_model_for_two
+from gadfly.cli.output import as_plain, plain, print_json, progress, rate_text, say, table
+from gadfly.cli.phase_findings import Phase, read_phase
+from gadfly.errors import BudgetSpent, ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gadfly.analysis.findings import Findings
+    from gadfly.analysis.modes import Mode
+    from gadfly.records import Image
+    from gadfly.wiring import Wiring
+
+MAX_FRESH = 1000
+"""So many fresh images are made use of: each mode needs 20, and all that are used are measured."""
+
+FreshImages = Annotated[
+    str | None, typer.Option("--images", help="Folder of fresh images; the run's own, as far as unused, if left out.")
+]
+
+
+def confirm(
+    run: RunPhase,
+    images: FreshImages = None,
+    per_mode: Annotated[int, typer.Option(min=1, help="Questions asked for each mode, at most.")] = 60,
+    valid: Annotated[int, typer.Option(min=30, help="Valid ones wanted for each: more give a narrower interval.")] = 30,
+    max_modes: Annotated[int, typer.Option(min=1, help="So many modes, those that held up first.")] = 20,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask afresh about each failure mode: its own questions, and paraphrases of them, about images that were not asked
+    about. A mode is confirmed by 30 valid probes about 20 images with a failure rate reliably above the phase's own;
+    what does not hold is kept and marked. Given again, it goes on where it ended."""
+    phase = read_phase(run, None)
+    found = phase.analyse(phase.conditions())
+    phase.write(found)
+    modes = sorted(found.search.modes, key=lambda mode: mode.held_up is not True)[:max_modes]
+    if not modes:
+        _print(phase, found, modes, None, [], as_json)
+        return
+    wiring = _wiring(phase, images, max_calls, max_cost, max_time)
+    fresh = _fresh(phase, wiring)
+    limit, reworded = _ask(phase, modes, wiring, fresh, per_mode, valid)
+    phase = read_phase(phase.title, None)
+    found = _with_confirmations(phase, found)
+    files = [str(path) for path in phase.write(found)]
+    wanted = {mode.id for mode in modes}
+    _print(phase, found, [mode for mode in found.search.modes if mode.id in wanted], limit, files, as_json)
+    if not reworded and not as_json:
+        say("Nobody can reword questions here: neither the testbed's grammar nor a questioner that takes texts alone.")
+
+
+def _wiring(
+    phase: Phase, images: str | None, max_calls: int | None, max_cost: float | None, max_time: float | None
+) -> Wiring:
+    from gadfly.config import override
+    from gadfly.wiring import Wiring
+
+    given = {"images.path": images, **served_and_limited(None, None, None, max_calls, max_cost, max_time)}
+    config = override(phase.wiring.config, {key: value for key, value in given.items() if value is not None})
+    warn_of_one_model_for_two(config)
+    return Wiring(config)
+
+
+def _fresh(phase: Phase, wiring: Wiring) -> list[Image]:
+    """The images that the phase never asked about, by their ids: in no order that means anything. Raises ImageError
+    where they are too few."""
+    from gadfly.analysis.confirmation import MIN_IMAGES
+
+    used = {image.id for probe in phase.probes for image in probe.images}
+    fresh = sorted((image for image in wiring.source if image.id not in used), key=lambda image: image.id)
+    if len(fresh) < MIN_IMAGES:
+        raise ImageError(
+            f"{wiring.config.images.path} has {len(fresh)} images that {phase.title} did not ask about, and "
+            f"{MIN_IMAGES} are needed; give --images FOLDER with others"
+        )
+    return fresh[:MAX_FRESH]
+
+
+def _ask(
+    phase: Phase, modes: Sequence[Mode], wiring: Wiring, fresh: Sequence[Image], per_mode: int, valid: int
+) -> tuple[str | None, bool]:
+    """(which limit ended it, None where none did; whether questions could be reworded)."""
+    from gadfly import followups
+    from gadfly.confirming import Confirming
+    from gadfly.store.sqlite import SqliteStore
+
+    by_picture = any(item.startswith("image:") for mode in modes for item in mode.items)
+    conditions = phase.conditions(fresh if by_picture else (), wiring)
+    how = Confirming(
+        source=phase.probes,
+        images=fresh,
+        items_of=phase.items_of(conditions),
+        verifier=wiring.foreseeing_verifier,
+        paraphraser=wiring.paraphraser,
+        per_mode=per_mode,
+        per_mode_valid=valid,
+        batch=wiring.config.sweep.batch_size,
+        seed=wiring.config.seed,
+    )
+    try:
+        with SqliteStore.open(phase.run) as store, progress("asking afresh") as bar:
+            followups.confirm(
+                wiring, store, modes, how, source=phase.name, phase=f"{phase.name}.confirm", on_progress=bar.update
+            )
+    except BudgetSpent as spent:
+        return str(spent), how.paraphraser is not None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("; what was asked is kept, and the same command goes on from there") from None
+    return None, how.paraphraser is not None
+
+
+def _with_confirmations(phase: Phase, found: Findings) -> Findings:
+    from gadfly.analysis.confirmation import with_confirmations
+
+    items_of = phase.items_of(phase.conditions())
+    search = with_confirmations(found.search, phase.probes, phase.made_for, items_of, found.failure)
+    return replace(found, search=search)
+
+
+def _print(
+    phase: Phase, found: Findings, modes: Sequence[Mode], limit: str | None, files: Sequence[str], as_json: bool
+) -> None:
+    from gadfly.analysis.modes import Confirmation
+
+    counts = {one.value: sum(mode.confirmation is one for mode in modes) for one in Confirmation}
+    if as_json:
+        print_json(
+            {
+                "run": str(phase.run),
+                "phase": phase.name,
+                "confirming_phase": f"{phase.name}.confirm",
+                "n_asked": len(phase.confirming),
+                "base": as_plain(found.failure),
+                "counts": counts,
+                "modes": as_plain(modes),
+                "ended_by_limit": limit,
+                "files": list(files),
+            }
+        )
+        return
+    if not modes:
+        say(f"{phase.title} has no failure modes to confirm; `gadfly analyze {phase.title}` says why.")
+        return
+    columns = ("", "failure mode", "as found", "afresh", "n", "images", "paraphrases", "")
+    rows = [(f"{i}", *_row(mode)) for i, mode in enumerate(modes, start=1)]
+    table("failure modes asked about afresh (95% interval)", columns, rows, numeric=columns[2:7])
+    say(
+        f"{counts['confirmed']} of {len(modes)} are confirmed. The base rate that a lower bound must be above is the "
+        f"failure rate of {phase.title}: {rate_text(found.failure)}, n {found.failure.n}."
+    )
+    for mode in modes:
+        reason = "no valid fresh probe" if mode.confirming is None else mode.confirming.reason
+        if reason is not None:
+            say(f"  {plain(mode.name)}: {reason}")
+    if len(found.search.modes) > len(modes):
+        say(
+            f"{len(found.search.modes) - len(modes)} further modes were not asked about; --max-modes sets how many are."
+        )
+    if limit is not None:
+        say(f"A limit ended it before it was done: {limit}. The same command with a higher one goes on.")
+    say(f"The probes are the phase {phase.name}.confirm of {phase.run}.")
+
+
+def _row(mode: Mode) -> tuple[str, ...]:
+    new, rests_on = mode.confirmed_failure, mode.confirming
+    if new is None or rests_on is None:
+        return mode.name, rate_text(mode.failure), "–", "0", "0", "0", mode.confirmation.value
+    figures = (str(new.n), str(rests_on.images), str(rests_on.paraphrased))
+    return mode.name, rate_text(mode.failure), rate_text(new), *figures, mode.confirmation.value

@@ -1,0 +1,99 @@
+"""`gadfly modes`: the failure modes to read first, each with an example. Asks no model anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gadfly.cli.audit import Images, RunPhase
+from gadfly.cli.commands import AsJson
+from gadfly.cli.output import as_plain, plain, print_json, rate_text, say, table
+from gadfly.cli.phase_findings import Phase, read_phase
+
+if TYPE_CHECKING:
+    from gadfly.analysis.modes import ModeSearch
+    from gadfly.analysis.reading_order import Reading
+    from gadfly.records import Probe, ProbeKey
+
+
+def modes(
+    run: RunPhase,
+    top: Annotated[int, typer.Option(min=1, help="So many modes.")] = 10,
+    images: Images = None,
+    as_json: AsJson = False,
+) -> None:
+    """The failure modes to read first: each next the one that explains most WRONG answers which none before it did,
+    with an example. Modes that were not borne out by other images are left out. Analyses first where that was not done
+    yet, or there are new probes."""
+    from gadfly.analysis.rates import distinct
+    from gadfly.analysis.reading_order import reading_order
+    from gadfly.records import Verdict
+
+    phase = read_phase(run, images)
+    search = phase.written_search()
+    conditions = phase.conditions()
+    if search is None:
+        found = phase.analyse(conditions)
+        phase.write(found)
+        search = found.search
+    wrong = [probe for probe in distinct(phase.probes) if probe.verdict is Verdict.WRONG]
+    held = [mode for mode in search.modes if mode.held_up]
+    order = reading_order(held, wrong, phase.items_of(conditions)(wrong))
+    _print(phase, search, order, {probe.key: probe for probe in wrong}, len(wrong), top, as_json)
+
+
+def _print(
+    phase: Phase,
+    search: ModeSearch,
+    order: list[Reading],
+    probes: dict[ProbeKey, Probe],
+    n_wrong: int,
+    top: int,
+    as_json: bool,
+) -> None:
+    shown = order[:top]
+    if as_json:
+        data = [
+            {**as_plain(one), "example": as_plain(probes[one.example]), "share": one.explained / one.n} for one in shown
+        ]
+        print_json({"run": str(phase.run), "phase": phase.name, "n_wrong": n_wrong, "modes": data})
+        return
+    if search.reason is not None:
+        say(f"No failure mode: {search.reason}.")
+        return
+    if not shown:
+        say("No failure mode: nothing that questions have in common fails reliably more often than the rest.")
+        return
+    columns = ("", "failure mode", "failure rate", "n", "new failures", "so far", "known or new", "asked afresh")
+    rows = [(f"{i}", *_row(one)) for i, one in enumerate(shown, start=1)]
+    table("failure modes to read first (95% interval)", columns, rows, numeric=columns[2:6])
+    say()
+    examples = [(f"{i}", *_example(probes[one.example])) for i, one in enumerate(shown, start=1)]
+    table("for example", ("", "probe", "question", "answer", "expected"), examples, numeric=("probe",))
+    last = shown[-1]
+    say(f"They explain {last.explained:,} of {last.n:,} WRONG answers, {last.explained / last.n:.0%}.")
+    if len(order) > len(shown):
+        say(
+            f"{len(order) - len(shown)} more explain {order[-1].explained - last.explained:,} others; --top shows them."
+        )
+    if nothing_new := sum(mode.held_up is True for mode in search.modes) - len(order):
+        say(f"{nothing_new} further modes explain nothing that these do not.")
+    if fallen := sum(mode.held_up is not True for mode in search.modes):
+        say(f"{fallen} more were found, but are not borne out by other images; `gadfly analyze` names them.")
+
+
+def _row(one: Reading) -> tuple[str, ...]:
+    mode = one.mode
+    afresh = mode.confirmation.value
+    if mode.confirmed_failure is not None and mode.confirmed_failure.value is not None:
+        afresh += f", {mode.confirmed_failure.value:.0%} of {mode.confirmed_failure.n}"
+    novelty = "–" if mode.novelty is None else mode.novelty.value
+    figures = (str(mode.failure.n), f"{one.new:,}", f"{one.explained / one.n:.0%}")
+    return mode.name, rate_text(mode.failure), *figures, novelty, afresh
+
+
+def _example(probe: Probe) -> tuple[str, ...]:
+    answer = "nothing" if probe.answer is None else plain(probe.answer, 40)
+    expected = "–" if probe.judgement.expected is None else plain(probe.judgement.expected, 40)
+    return f"{probe.key.step}.{probe.key.index}", plain(probe.question, 120), answer, expected

@@ -1,0 +1,129 @@
+"""Phases that go back to the questions of another one: judged anew, put to other targets, asked again on fresh images.
+
+Each is a phase of its own in the same store, says of what and by whom it is, and is gone on with if it was broken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gadfly.analysis.modes import Mode
+from gadfly.confirming import MODE, Confirming, OnConfirming
+from gadfly.counts import Counts
+from gadfly.errors import StoreError
+from gadfly.probing import Probing
+from gadfly.protocols import Target
+from gadfly.records import Probe
+from gadfly.replay import RecordedTarget, replay
+from gadfly.runs import OnSweep, UsageKept, as_stored, counts_of, sitting
+from gadfly.store.sqlite import SqliteStore
+from gadfly.wiring import Wiring
+
+
+def rejudge(
+    wiring: Wiring, store: SqliteStore, *, source: str, phase: str, on_progress: OnSweep | None = None
+) -> Counts:
+    """Judge the stored answers of the phase `source` with the configured verifier, without asking the target.
+
+    Raises StoreError where there is nothing to judge, or where `phase` is there already and is anything else.
+    """
+    return _replay(wiring, store, "rejudged", source, phase, on_progress, RecordedTarget)
+
+
+def null(wiring: Wiring, store: SqliteStore, *, source: str, phase: str, on_progress: OnSweep | None = None) -> Counts:
+    """Put the questions of the phase `source` to the verifier in the target's place, and have it judge its own answers:
+    the noise floor of WRONG. Kept and resumed as by `rejudge`."""
+    own = wiring.null_target
+    return _replay(wiring, store, "null", source, phase, on_progress, lambda _: own)
+
+
+def transfer(
+    wiring: Wiring, store: SqliteStore, *, source: str, phase: str, on_progress: OnSweep | None = None
+) -> Counts:
+    """Put the questions of the phase `source` to the configured target, which is another one than the run's
+    (`Wiring.with_target`). Kept and resumed as by `rejudge`."""
+    other = wiring.target
+    settings = as_stored(wiring.config)["target"]
+    return _replay(wiring, store, "transfer", source, phase, on_progress, lambda _: other, settings)
+
+
+def _replay(
+    wiring: Wiring,
+    store: SqliteStore,
+    kind: str,
+    source: str,
+    phase: str,
+    on_progress: OnSweep | None,
+    target_of: Callable[[Sequence[Probe]], Target],
+    target: Mapping[str, Any] | None = None,
+) -> Counts:
+    probes = list(store.probes(source))
+    if not probes:
+        raise StoreError(f"the phase {source!r} has no probes to judge; name another phase, as RUN:PHASE")
+    kept = UsageKept(store, wiring.ledger)
+    probing = Probing(target_of(()), wiring.verifier, wiring.reward(), kept, str)
+    store.begin_replay(phase, kind, source, as_stored(wiring.config)["verifier"], target)
+    first_step = _first_step(store, phase)
+    if first_step > max(probe.key.step for probe in probes):
+        return counts_of(store, phase)
+    with sitting(store, phase, first_step, wiring.ledger) as attempt:
+        done = counts_of(store, phase)
+        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.window))
+        return done + replay(
+            probes,
+            probing,
+            target_of,
+            phase=phase,
+            attempt=attempt,
+            first_step=first_step,
+            on_progress=None if on_progress is None else lambda n, total, c: on_progress(n, total, done + c),
+        )
+
+
+def confirm(
+    wiring: Wiring,
+    store: SqliteStore,
+    modes: Sequence[Mode],
+    how: Confirming,
+    *,
+    source: str,
+    phase: str,
+    on_progress: OnConfirming | None = None,
+) -> Counts:
+    """Ask afresh about the modes of the phase `source`; the counts are of the whole confirming phase.
+
+    Raises StoreError where `phase` is there already and is anything else, or was judged by another verifier.
+    """
+    kept = UsageKept(store, wiring.ledger)
+    probing = Probing(wiring.target, wiring.verifier, wiring.reward(), kept, str)
+    store.begin_replay(phase, "confirm", source, as_stored(wiring.config)["verifier"])
+    first_step = _first_step(store, phase)
+    with sitting(store, phase, first_step, wiring.ledger) as attempt:
+        done = counts_of(store, phase)
+        probing.reward.remember(store.valid_questions(phase, wiring.config.reward.window))
+        return done + how.confirm(
+            modes,
+            probing,
+            made_for(store, phase),
+            phase=phase,
+            attempt=attempt,
+            first_step=first_step,
+            on_progress=on_progress,
+        )
+
+
+def made_for(store: SqliteStore, phase: str) -> dict[str, list[Probe]]:
+    """The probes of a confirming phase by the id of the mode that they were made for; steps that are not whole have
+    none."""
+    mode_of = {one.step: str(one.metrics[MODE]) for one in store.steps(phase)}
+    found: dict[str, list[Probe]] = {}
+    for probe in store.probes(phase):
+        if probe.key.step in mode_of:
+            found.setdefault(mode_of[probe.key.step], []).append(probe)
+    return found
+
+
+def _first_step(store: SqliteStore, phase: str) -> int:
+    """A step is whole once its metrics are there; probes without them are made again, and superseded."""
+    return max((one.step for one in store.steps(phase)), default=-1) + 1
