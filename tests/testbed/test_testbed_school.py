@@ -21,7 +21,7 @@ from gadfly.testbed.build import save
 from gadfly.testbed.checkpoints import FOLDER, NAMES, bundled
 from gadfly.testbed.execution import SceneIndex, bits
 from gadfly.testbed.lessons import Exercise, lessons
-from gadfly.testbed.practice import practise
+from gadfly.testbed.practice import OwnQuestions, practise
 from gadfly.testbed.scenes import generate
 from gadfly.testbed.school import Course, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
@@ -87,14 +87,19 @@ def test_each_stage_lowers_its_loss(worth_compiling: int, monkeypatch: pytest.Mo
 
 
 def test_practice_learns_only_from_valid_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a model that asks one valid question and two invalid ones, the lessons hold the valid one alone."""
+    """With a model that asks one valid question for each family, and for counting and logic invalid ones, the lessons
+    hold the valid ones alone, each as often as one combination may be had; the rest of them is the sampler's."""
     from gadfly.testbed import practice
 
+    asked = {"counting": "what colour is the?", "comparison": "hello"}
     monkeypatch.setattr(
         practice,
         "_ask",
-        lambda model, scenes, n: ["how many things are there?", "what colour is the?", "hello"] * len(scenes),
+        lambda model, pictures, prompt, n: (
+            [asked.get(prompt.split()[-2], "how many things are there?")] * len(pictures)
+        ),
     )
+    monkeypatch.setattr(practice, "SAMPLED_SHARE", 0.0)
     taught: list[Exercise] = []
 
     def keep(model: object, teacher: practice.OwnQuestions, course: Course, split: str, seed: int, _: object) -> None:
@@ -105,11 +110,19 @@ def test_practice_learns_only_from_valid_questions(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(practice, "together", keep)
     practise(
-        build_model(TINY, seed=0), rounds=1, n_scenes=14, per_scene=3, most_per_combination=9, learning_rate=1e-3,
+        build_model(TINY, seed=0), rounds=1, n_scenes=14, most_per_combination=9, learning_rate=1e-3,
         split="questioner", seed=8, report=silent,
     )  # fmt: skip
-    assert len(taught) == 9  # of 14, thinned out to what one combination may have
+    assert len(taught) == 9  # of 14 scenes × 4 families, thinned out to what one combination may have
     assert {" ".join(e.completion) for e in taught} == {"how many things are there ?"}
+
+
+def test_practice_goes_on_taking_lessons_from_the_sampler() -> None:
+    """A teacher with no questions of its own gives the sampler's, at most one time in five."""
+    teacher, rng = OwnQuestions({}), random.Random(0)
+    scene = SceneIndex(next(generate("questioner", 3)))
+    taught = [teacher(scene, 0.0, rng) for _ in range(1000)]
+    assert 100 < sum(t is not None for t in taught) < 250
 
 
 def test_lessons_of_the_same_seed_are_the_same_scenes() -> None:

@@ -1,14 +1,15 @@
 """Practice: a questioner asks, the oracle sorts, and it learns from its own valid questions. Rejection sampling.
 
 What it was taught from the sampler it follows loosely: more than half of what it first asks is invalid. Its own valid
-questions show it what it can do. Combinations that it asks often are thinned out, so that it stays broad.
+questions show it what it can do. Three things keep it broad: it is asked for each family of skills as often as for any
+other, combinations that it asks often are thinned out, and some lessons are still the sampler's.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,19 +25,27 @@ from gadfly.testbed.lessons import Exercise
 from gadfly.testbed.programs import MAX_DEPTH
 from gadfly.testbed.scenes import Scene, Thing, generate
 from gadfly.testbed.school import Course, Report, pixels, together
-from gadfly.testbed.teachers import asking_prompt
+from gadfly.testbed.skills import FAMILIES
+from gadfly.testbed.teachers import AskTeacher, asking_prompt
 
 _BATCH = 64
 _MAX_WORDS = 40
 
 
+SAMPLED_SHARE = 0.2  # of the lessons of practice: the sampler's, not its own
+
+
 class OwnQuestions:
-    """A teacher that gives back, for each scene, what was asked about it: each question once."""
+    """A teacher that gives back, for each scene, what was asked about it, each question once; and now and then what the
+    sampler asks."""
 
     def __init__(self, by_scene: Mapping[tuple[Thing, ...], list[tuple[str, str]]]) -> None:
         self._left = {things: list(pairs) for things, pairs in by_scene.items()}
+        self._sampled = AskTeacher()
 
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
+        if rng.random() < SAMPLED_SHARE:
+            return self._sampled(scene, progress, rng)
         left = self._left.get(scene.things)
         if not left:
             return None
@@ -49,17 +58,17 @@ def practise(
     *,
     rounds: int,
     n_scenes: int,
-    per_scene: int,
     most_per_combination: int,
     learning_rate: float,
     split: str,
     seed: int,
     report: Report,
 ) -> None:
-    """`rounds` times: ask `per_scene` questions about each of `n_scenes` scenes, keep what is valid, learn from it."""
+    """`rounds` times: ask about each of `n_scenes` scenes one question of each family, keep what is valid, learn from
+    it."""
     for turn in range(rounds):
         scenes = list(itertools.islice(generate(split, seed + turn), n_scenes))
-        kept, asked = _valid_questions(model, scenes, per_scene, seed + turn)
+        kept, asked = _valid_questions(model, scenes, seed + turn)
         report("practise", turn + 1, {"valid": sum(map(len, kept.values())) / asked, "combinations": len(kept)})
         rng = random.Random(seed + turn)
         by_scene: dict[tuple[Thing, ...], list[tuple[str, str]]] = defaultdict(list)
@@ -73,11 +82,11 @@ def practise(
 
 
 def _valid_questions(
-    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scene: int, seed: int
+    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], seed: int
 ) -> tuple[Mapping[tuple[str, ...], list[tuple[int, str]]], int]:
     """Combination → (place of the scene, question), and how many were asked in all."""
     kept: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
-    questions = asked(model, scenes, per_scene, seed)
+    questions = asked(model, scenes, [vocabulary.ASK_ABOUT.format(focus=focus) for focus in FAMILIES.values()], seed)
     for at, text in questions:
         try:
             program = parse(text)
@@ -90,33 +99,36 @@ def _valid_questions(
 
 
 def asked(
-    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scene: int, seed: int
+    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], prompts: Sequence[str], seed: int
 ) -> list[tuple[int, str]]:
-    """What a questioner asks about some scenes, `per_scene` questions each: (place of the scene, question)."""
+    """What a questioner asks about some scenes, told each of the prompts once: (place of the scene, question)."""
     found: list[tuple[int, str]] = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(scenes), _BATCH):
             batch = scenes[start : start + _BATCH]
-            found += [(start + i // per_scene, text) for i, text in enumerate(_ask(model, batch, per_scene))]
+            pictures = pixels(np.stack([draw(s) for s in batch]))
+            for prompt, n in Counter(prompts).items():
+                found += [(start + i // n, text) for i, text in enumerate(_ask(model, pictures, prompt, n))]
     return found
 
 
 @torch.no_grad()
-def _ask(model: LlavaForConditionalGeneration, scenes: Sequence[Scene], per_scene: int) -> list[str]:
+def _ask(model: LlavaForConditionalGeneration, pictures_B: torch.Tensor, prompt: str, n: int) -> list[str]:
+    """`n` questions about each picture, one picture's after the other's."""
     ids, words = vocabulary.ids(), vocabulary.words()
     n_cells = model.config.image_seq_length
-    prompt = [vocabulary.USER, *[vocabulary.IMAGE] * n_cells, *vocabulary.split(vocabulary.ASK), vocabulary.ASSISTANT]
-    tokens = torch.tensor([[ids[w] for w in prompt]]).expand(len(scenes), -1)
+    chat = [vocabulary.USER, *[vocabulary.IMAGE] * n_cells, *vocabulary.split(prompt), vocabulary.ASSISTANT]
+    tokens = torch.tensor([[ids[w] for w in chat]]).expand(len(pictures_B), -1)
     generator: Any = model  # transformers gives `generate` a type of its own for self
     written = generator.generate(
-        input_ids=tokens.repeat_interleave(per_scene, 0),
-        attention_mask=torch.ones(len(scenes) * per_scene, len(prompt), dtype=torch.long),
-        pixel_values=pixels(np.stack([draw(s) for s in scenes])).repeat_interleave(per_scene, 0),
+        input_ids=tokens.repeat_interleave(n, 0),
+        attention_mask=torch.ones(len(pictures_B) * n, len(chat), dtype=torch.long),
+        pixel_values=pictures_B.repeat_interleave(n, 0),
         do_sample=True,
         top_k=0,
         max_new_tokens=_MAX_WORDS,
-    )[:, len(prompt) :]
+    )[:, len(chat) :]
     texts = []
     for row in written.tolist():
         end = row.index(ids[vocabulary.END]) if ids[vocabulary.END] in row else len(row)

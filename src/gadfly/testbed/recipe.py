@@ -31,8 +31,8 @@ def polish_settings(
     kinds. A failure of the target pays nothing, so it does not learn where any target is weak."""
     return _settings(out, questioner, target, seed=seed) | {
         "images": {"path": str(images), "heldout_share": 0.0},
-        "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 1.0, "invalid": 0.7},
-        "train": _TRAIN | {"steps": steps, "images_per_step": 8, "learning_rate": 1e-4},
+        "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 2.0, "invalid": 1.0},
+        "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": 1e-4},
     }
 
 

@@ -10,7 +10,7 @@ from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
 from gadfly.testbed.execution import Answer, SceneIndex
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import InvalidReference, Program
+from gadfly.testbed.programs import OPERATIONS, InvalidReference, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
 
@@ -103,11 +103,15 @@ def asking_prompt(combination: tuple[str, ...], rng: random.Random) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AskTeacher:
-    """Teaches to ask one valid question, broadly over operations and depths; now and then about a named family."""
+    """Teaches to ask one valid question, broadly over operations and depths; now and then about a named family.
+    `seldom` as in AnswerTeacher: what few scenes allow must be asked where it can be, or it is soon asked no more."""
+
+    seldom: int = 3
 
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
         depth = rng.choices((1, 2, 3, 4), weights=ASKED_DEPTHS)[0]
-        drawn = sample(scene, depth, rng)
+        operations = [name for name in OPERATIONS for _ in range(times(name, scene, self.seldom))]
+        drawn = sample(scene, depth, rng, rng.choice(operations))
         if drawn is None:
             return None
         program, _ = drawn

@@ -89,6 +89,6 @@ def _asked_in_course(questioner: Path, course: Course) -> dict[tuple[Thing, ...]
     scenes = list(itertools.islice(generate(SPLIT, TOGETHER_SEED), course.steps * course.n_images))
     by_scene: dict[tuple[Thing, ...], list[str]] = defaultdict(list)
     model = LlavaForConditionalGeneration.from_pretrained(questioner)
-    for place, text in asked(model, scenes, ASKED_PER_SCENE, ASKING_SEED):
+    for place, text in asked(model, scenes, [vocabulary.ASK] * ASKED_PER_SCENE, ASKING_SEED):
         by_scene[scenes[place].things].append(text)
     return dict(by_scene)
