@@ -220,6 +220,7 @@ def test_the_trial_of_an_annotator_that_knows_and_of_one_that_names_what_no_ques
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a gigabyte of weights on a busy core
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_a_real_small_model_rambles_and_the_chain_holds(cli: Cli, tmp_path: Path) -> None:
     """SmolLM2-135M in this process: what it says is of little use (docs/annotator.md), and does no harm."""
