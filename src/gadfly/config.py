@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gadfly.errors import ConfigError
-from gadfly.model_config import ModelConfig, QuestionerConfig, TargetConfig, VerifierConfig
+from gadfly.model_config import AnnotatorConfig, ModelConfig, QuestionerConfig, TargetConfig, VerifierConfig
 from gadfly.settings import above, at_least, build
 
 MAX_SEED = 2**32 - 1
@@ -226,6 +226,7 @@ class Config:
     questioner: QuestionerConfig = field(default_factory=QuestionerConfig)
     target: TargetConfig = field(default_factory=TargetConfig)
     verifier: VerifierConfig = field(default_factory=VerifierConfig)
+    annotator: AnnotatorConfig = field(default_factory=AnnotatorConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
@@ -254,6 +255,8 @@ class Config:
             return
         models: list[tuple[str, ModelConfig]] = [("questioner", self.questioner), ("target", self.target)]
         models += [("verifier", judge) for judge in self.verifier.judges]
+        if self.annotator.asks_a_model:
+            models.append(("annotator", self.annotator))
         for role, model in models:
             if model.base_url is not None and not model.has_price:
                 raise ConfigError(f"limits.max_cost needs the prices of {role}; {role}.price_call = 0 where it is free")

@@ -220,3 +220,30 @@ class VerifierConfig(ModelConfig):
     def judges(self) -> tuple[VerifierConfig, ...]:
         """This one, then those of the panel."""
         return (dataclasses.replace(self, panel=()), *self.panel)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorConfig(ModelConfig):
+    """Who names the skills and concepts of questions, for `gadfly analyze`. `auto` is the model, where one is named;
+    else the testbed's grammar where the oracle judges; else nobody. It sees texts only, so any language model will do.
+    `vocabulary` is a text file of the skills to choose from, one a line; "testbed" is the testbed's own, and
+    "testbed+negatives" has ten more that none of its questions needs. Without it they are named freely and merged."""
+
+    kind: Literal["auto", "testbed", "none"] = "auto"
+    vocabulary: str | None = None
+    max_new_tokens: int = 128  # a dozen names
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        if self.kind != "auto" and self.model:
+            raise ConfigError(
+                f"annotator.model is named, and annotator.kind is {self.kind!r}; leave out one of the two"
+            )
+        if self.temperature > 0:
+            raise ConfigError("annotator.temperature is 0: its answers are kept, and equal probes get equal names")
+        if self.base_url is not None and not self.model:
+            raise ConfigError("annotator.base_url is set, and annotator.model, its model's name there, is not")
+
+    @property
+    def asks_a_model(self) -> bool:
+        return bool(self.model)

@@ -36,6 +36,8 @@ from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
     from gadfly.models.cached import CompletionCache
     from gadfly.models.local import LocalModel
 
@@ -115,8 +117,16 @@ class Wiring:
 
     @functools.cached_property
     def annotator(self) -> Annotator | None:
-        """Says what questions need, where somebody does: the testbed's grammar, in runs that the oracle judges."""
-        if not any(judge.kind == "oracle" for judge in self.config.verifier.judges):
+        """Says what questions need, where somebody does: the model that is named, else the testbed's grammar in runs
+        that the oracle judges."""
+        config = self.config.annotator
+        if config.asks_a_model:
+            from gadfly.roles.annotator import ModelAnnotator
+
+            model, prompt = self._model("annotator", config), load_prompt(config.prompt or "annotator")
+            return ModelAnnotator(model, prompt, sampling(config), self._vocabulary)
+        by_oracle = any(judge.kind == "oracle" for judge in self.config.verifier.judges)
+        if config.kind == "none" or (config.kind == "auto" and not by_oracle):
             return None
         from gadfly.testbed.annotator import TestbedAnnotator
 
@@ -156,6 +166,30 @@ class Wiring:
         from gadfly.testbed.grounding import SceneGrounder
 
         return SceneGrounder(read_scenes(Path(self.config.images.path)))
+
+    @property
+    def _vocabulary(self) -> Sequence[str]:
+        """The skills that the annotator chooses from, none where it names them freely."""
+        match self.config.annotator.vocabulary:
+            case None:
+                return ()
+            case "testbed" | "testbed+negatives" as which:
+                from gadfly.testbed.skills import NEGATIVE_SKILLS, SKILLS
+
+                return SKILLS if which == "testbed" else (*SKILLS, *NEGATIVE_SKILLS)
+            case path:
+                from gadfly.roles.annotator import read_vocabulary
+
+                return read_vocabulary(Path(path))
+
+    @functools.cached_property
+    def names_embedder(self) -> Embedder | None:
+        """The space in which names are compared, where the annotator names freely; None where names are fixed."""
+        if not self.config.annotator.asks_a_model or self.config.annotator.vocabulary is not None:
+            return None
+        from gadfly.rewards.sentence_embedding import SentenceEmbedder
+
+        return SentenceEmbedder()
 
     @property
     def object_sizes(self) -> Mapping[str, float]:
@@ -305,7 +339,7 @@ class Wiring:
         scope = f"images.max_side_px {self.config.images.max_side_px}"
         account = self.ledger.account(self._account_name(role, config), price_of(config))
         if config.base_url is not None and checkpoint is None:
-            return metered_endpoint(config, self.source.open, self.ledger, account, self._cache, scope)
+            return metered_endpoint(config, self._open, self.ledger, account, self._cache, scope)
         model = self.local(role, config, checkpoint)
         return metered_local(model, self.ledger, account, self._cache, scope)
 
@@ -318,10 +352,17 @@ class Wiring:
         placed = (config.device, config.device_map, config.dtype, config.quantization, config.attn_implementation)
         key = (name, *placed, config.batch_size, config.max_pixels, config.trust_remote_code)
         if key not in self._models:
-            self._models[key] = local_model(name, config, self.source.open)
-        if role == "verifier":  # it may share the target's model, which is then asked for more
+            self._models[key] = local_model(name, config, self._open, text_only=role == "annotator")
+        # Roles may share a model, and what it was loaded for first need not be all that is asked of it.
+        if role != "annotator":
+            self._models[key].require_images()
+        if role in ("verifier", "annotator"):
             self._models[key].require_chats_without_image()
         return self._models[key]
+
+    def _open(self, image: Image) -> Picture:
+        """Looks for the folder only when an image is asked for: the annotator's model never does."""
+        return self.source.open(image)
 
     def _account_name(self, role: str, config: ModelConfig) -> str:
         """Each judge of a panel has an account, since each has a price: "verifier", "verifier 2", …"""

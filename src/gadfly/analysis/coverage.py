@@ -75,8 +75,9 @@ class Coverage:
 def coverage(probes: Iterable[Probe], annotator: Annotator | None = None, more: int = MORE) -> Coverage | str:
     """The coverage of a frozen questioner's distinct probes, or why there is none."""
     asked = distinct(probes)
-    skills = named_skills(asked, annotator)
-    valid = [i for i, probe in enumerate(asked) if probe.verdict.valid and skills[i] is not None]
+    good = [i for i, probe in enumerate(asked) if probe.verdict.valid]
+    skills = dict(zip(good, named_skills([asked[i] for i in good], annotator), strict=True))
+    valid = [i for i in good if skills[i] is not None]
     if not valid:
         return "no valid question has known skills"
     images = {key: i for i, key in enumerate(sorted({image_key(probe) for probe in asked}))}

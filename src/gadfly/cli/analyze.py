@@ -1,24 +1,50 @@
-"""`gadfly analyze`: from a run's probes to findings, written beside its store and printed. Asks no model anything."""
+"""`gadfly analyze`: from a run's probes to findings, written beside its store and printed. Asks no model, but for an
+annotator that is one.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from gadfly.cli.audit import Images, RunPhase
-from gadfly.cli.commands import AsJson
+from gadfly.cli.commands import AsJson, Settings
 from gadfly.cli.output import as_plain, print_json
 from gadfly.cli.phase_findings import read_phase
 
+AnnotatorName = Annotated[
+    str | None,
+    typer.Option("--annotator", help="Who names skills and concepts: testbed, none, or a language model."),
+]
+AnnotatorUrl = Annotated[str | None, typer.Option(help="Server of the annotator; --annotator is its name there.")]
+Vocabulary = Annotated[
+    str | None, typer.Option(help="The skills it is to choose from: a text file, one a line, or testbed.")
+]
 
-def analyze(run: RunPhase, images: Images = None, as_json: AsJson = False) -> None:
+
+def analyze(
+    run: RunPhase,
+    images: Images = None,
+    annotator: AnnotatorName = None,
+    annotator_url: AnnotatorUrl = None,
+    vocabulary: Vocabulary = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Find the target's failure modes in a run's probes: what they have in common where it fails, how often it fails
     there and elsewhere. Also the tree of skills, the course of a training, and how much of what a frozen questioner can
     show has been seen. Written to RUN/findings/PHASE and printed."""
-    phase = read_phase(run, images)
+    from gadfly.cli.options import with_annotator
+
+    phase = read_phase(run, images, lambda own: with_annotator(own, annotator, annotator_url, vocabulary, settings))
     found = phase.analyse(phase.conditions())
     files = phase.write(found) + phase.draw(found)
     if as_json:
         where = {"run": str(phase.run), "phase": phase.name, "files": [str(path) for path in files]}
-        print_json({**where, **as_plain(found)})
+        print_json({**where, **as_plain(found), **phase.named.said()})
         return
     from gadfly.cli.analyze_tables import print_findings
 
     print_findings(phase.title, phase.probes, found, files)
+    phase.named.print()

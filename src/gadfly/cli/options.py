@@ -48,7 +48,7 @@ def configure(
     if questioner is not None and base.questioner.method == "uniform":
         given.setdefault("questioner.method", "model")  # a model is named, so the file's sampler is not wanted
     given = {key: value for key, value in given.items() if value is not None}
-    given.update(_settings(settings))
+    given.update(settings_given(settings))
     return override(base, given)
 
 
@@ -59,11 +59,30 @@ def with_verifier(config: Config, verifier: str | None, images: str | None, sett
     given: dict[str, Any] = {} if images is None else {"images.path": images}
     if verifier is not None:  # another judge: nothing of the former one, its model and its panel least of all
         given.update({"verifier": {}, **_verifier(verifier)})
-    given.update(_settings(settings))
+    given.update(settings_given(settings))
     return override(config, given)
 
 
-def _settings(settings: list[str] | None) -> dict[str, Any]:
+def with_annotator(
+    config: Config, annotator: str | None, url: str | None, vocabulary: str | None, settings: list[str] | None
+) -> Config:
+    """The configuration with another annotator in the place of its own: "testbed", "none", or a model. Raises
+    ConfigError."""
+    from gadfly.config import override
+
+    given: dict[str, Any] = {}
+    if annotator is not None:  # nothing of the former one
+        kind = {"annotator.kind": annotator} if annotator in ("testbed", "none") else {"annotator.model": annotator}
+        given.update({"annotator": {}, **kind})
+    for key, value in {"annotator.base_url": url, "annotator.vocabulary": vocabulary}.items():
+        if value is not None:
+            given[key] = value
+    given.update(settings_given(settings))
+    return override(config, given)
+
+
+def settings_given(settings: list[str] | None) -> dict[str, Any]:
+    """What --set options say, by dotted keys. Raises ConfigError."""
     given = {}
     for setting in settings or ():
         key, equals, value = setting.partition("=")

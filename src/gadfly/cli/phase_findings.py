@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from gadfly.cli.annotating import Named, annotated
 from gadfly.cli.output import as_plain, progress, remark
 from gadfly.cli.reading import folder_and_phase, one_phase
 from gadfly.errors import ImageError, StoreError, TestbedError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gadfly.analysis.conditions import Measures
     from gadfly.analysis.findings import Findings
     from gadfly.analysis.modes import ModeSearch
+    from gadfly.config import Config
     from gadfly.protocols import Grounder
     from gadfly.records import Image, Probe
     from gadfly.store.sqlite import SqliteStore
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 FINDINGS = "findings"
 TRAINING = "train"  # the phase in which the questioner learns
 _PICTURES = "pictures.json"
-_PARTS = ("modes", "taxonomy", "curriculum", "coverage")
+_PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names")
 Conditions = Mapping[str, tuple[str, ...]]
 
 
@@ -58,6 +60,11 @@ class Phase:
     def title(self) -> str:
         return f"{self.run}:{self.name}"
 
+    @functools.cached_property
+    def named(self) -> Named:
+        """The annotator, by the canonical names of what it says of this phase's probes. Asks its model, if any."""
+        return annotated(self.wiring, self.probes)
+
     def conditions(self, fresh: Iterable[Image] = (), wiring: Wiring | None = None) -> Conditions:
         """The items of the images by their ids, those of the confirming phase included, and of `fresh` ones that are
         to be asked about, which are in the folder of `wiring`."""
@@ -70,7 +77,7 @@ class Phase:
         from gadfly.analysis.items import items_by_probe
 
         def items(probes: Sequence[Probe]) -> list[frozenset[str]]:
-            own = items_by_probe(probes, self.wiring.annotator, conditions, self.grounder)
+            own = items_by_probe(probes, self.named.annotator, conditions, self.grounder)
             if fresh is None or (other := _grounder(fresh)) is None:
                 return own
             return [a | b for a, b in zip(own, items_by_probe(probes, None, None, other), strict=True)]
@@ -91,7 +98,7 @@ class Phase:
             training=self.training,
             frozen=not self.training and self.wiring.config.questioner.method in FROZEN_METHODS,
             made_for=self.made_for,
-            annotator=self.wiring.annotator,
+            annotator=self.named.annotator,
             conditions=conditions,
             grounder=self.grounder,
         )
@@ -104,6 +111,7 @@ class Phase:
             "taxonomy": as_plain(found.taxonomy),
             "curriculum": as_plain(found.curriculum),
             "coverage": as_plain(found.coverage),
+            "names": as_plain(self.named.names),
         }
         return [path for name in _PARTS if (path := self.write_part(name, parts[name])) is not None]
 
@@ -145,19 +153,25 @@ class Phase:
             return None
 
 
-def read_phase(run: str, images: str | None) -> Phase:
-    """The phase that RUN or RUN:PHASE means. Raises StoreError."""
+def read_phase(run: str, images: str | None, change: Callable[[Config], Config] = lambda own: own) -> Phase:
+    """The phase that RUN or RUN:PHASE means, its configuration changed. Raises StoreError."""
     from gadfly.store.sqlite import SqliteStore
 
     folder, wanted = folder_and_phase(run)
     with SqliteStore.open(folder, read_only=True) as store:
-        return phase_in(store, folder, one_phase(store, wanted, folder), images)
+        return phase_in(store, folder, one_phase(store, wanted, folder), images, change)
 
 
-def phase_in(store: SqliteStore, folder: Path, phase: str, images: str | None) -> Phase:
+def phase_in(
+    store: SqliteStore,
+    folder: Path,
+    phase: str,
+    images: str | None,
+    change: Callable[[Config], Config] = lambda own: own,
+) -> Phase:
     """A phase of an open store."""
     from gadfly.cli.options import with_verifier
-    from gadfly.config import from_dict
+    from gadfly.config import from_dict, override
     from gadfly.followups import made_for
     from gadfly.wiring import Wiring
 
@@ -166,7 +180,9 @@ def phase_in(store: SqliteStore, folder: Path, phase: str, images: str | None) -
     with progress("reading probes", passing=True) as bar:
         probes = _read(store, phase, bar.update)
         confirming = made_for(store, again[0]) if again else {}
-    config = with_verifier(from_dict(store.run.config), None, images, None)
+    config = change(with_verifier(from_dict(store.run.config), None, images, None))
+    if config.annotator.asks_a_model:  # its answers are kept beside the run, wherever that is by now
+        config = override(config, {"out": str(folder.resolve().parent)})
     stamp = {
         "probes": len(probes),
         "attempt": max((one.attempt for one in store.attempts(phase)), default=0),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gadfly.analysis.figures import points_text, rate_text
+from gadfly.cli.commands import Settings
 from gadfly.cli.output import Bar, as_plain, print_json, progress, say, table
 
 if TYPE_CHECKING:
@@ -223,6 +224,31 @@ def evaluate_verifier(
         print_json({"verifier": verifier, "target": target, "seed": seed, "questioners": found})
     else:
         print_trial(verifier, target, found)
+
+
+@app.command()
+def evaluate_annotator(
+    model: Annotated[str, typer.Argument(help="A language model: a folder, a hub id, or its name on a server.")],
+    annotator_url: Annotated[str | None, typer.Option(help="The server, such as http://127.0.0.1:8000/v1.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many distinct questions.")] = 200,
+    depth: Annotated[list[int] | None, typer.Option(min=1, max=4, help="Depths; 1 and 2 if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
+    free: Annotated[bool, typer.Option("--free", help="Let it name skills freely, and merge the names.")] = False,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """How well a language model names the skills and concepts of testbed questions, beside the grammar that knows. It
+    chooses from the testbed's skills and ten that no question needs, or names them --free."""
+    from gadfly.cli.annotator_trial import annotator_config, print_trial, trial, trial_json
+    from gadfly.cli.options import settings_given
+
+    config = annotator_config(model, annotator_url, free, settings_given(settings))
+    with progress("naming skills") as bar:
+        found = trial(config, n, seed, tuple(sorted(set(depth or (1, 2)))), bar.update)
+    if as_json:
+        print_json({"annotator": model, "seed": seed, "vocabulary": config.annotator.vocabulary, **trial_json(found)})
+    else:
+        print_trial(model, found)
 
 
 @app.command()

@@ -105,7 +105,7 @@ def _check_roles(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator[
     """Each role's model, then one probe through all of them."""
     from gadfly.doctor.checkpoints import check_checkpoint, check_trainee, one_gpu
     from gadfly.doctor.servers import check_server
-    from gadfly.doctor.trial import check_one_probe
+    from gadfly.doctor.trial import check_annotator, check_one_probe
 
     config = wiring.config
     outcomes: list[Outcome] = []
@@ -131,6 +131,8 @@ def _check_roles(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator[
             yield from told(check_checkpoint(wiring, role, settings, images[0]))
     if config.train.method in ("sft", "rl+sft") and phase == "train":
         yield from told(_check_pairs(wiring))
+    if config.annotator.asks_a_model:
+        yield from check_annotator(wiring)
     if Outcome.FAIL in outcomes:
         yield warned("one probe", "was not tried: a role fails")
     elif phase == "sweep" or config.train.method != "sft":

@@ -1,10 +1,11 @@
-"""One probe through the real loop into a store that is thrown away: asked, answered, verified, rewarded."""
+"""One probe through the real loop into a store that is thrown away; one question to the annotator, which is outside."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,27 @@ from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 
 CHECK: Final = "one probe"
+QUESTION: Final = "How many dogs are left of the tree?"
 TRIES: Final = 4
 """An untrained questioner may well write something that is no question; that alone says nothing about the rest."""
+
+
+def check_annotator(wiring: Wiring) -> Iterator[Finding]:
+    """Whether the annotator that `gadfly analyze` would ask says what a question needs."""
+    config = wiring.config.annotator
+    at_once = replace(wiring.config, annotator=replace(config, retries=0))
+    try:
+        annotator = Wiring(at_once).annotator
+        assert annotator is not None, "a model is named"
+        (skills,) = annotator.skills([QUESTION])
+    except GadflyError as fault:
+        yield failed("annotator", str(fault))
+        return
+    if skills is None:
+        mend = "see annotator.prompt, or take a larger model; `gadfly testbed evaluate-annotator` measures one"
+        yield failed("annotator", f"{config.model} says nothing readable of {QUESTION!r}; {mend}")
+    else:
+        yield passed("annotator", f"{config.model} says that {QUESTION!r} needs {', '.join(skills) or 'nothing'}")
 
 
 def check_one_probe(wiring: Wiring, image: Image) -> Iterator[Finding]:

@@ -33,8 +33,8 @@ def price_of(config: ModelConfig) -> Price | None:
     return Price(config.price_prompt or 0.0, config.price_completion or 0.0, config.price_call or 0.0)
 
 
-def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage) -> LocalModel:
-    """A checkpoint in this process. Raises ModelError."""
+def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage, text_only: bool = False) -> LocalModel:
+    """A checkpoint in this process; with `text_only` a language model will do. Raises ModelError."""
     from gadfly.models.local import LocalModel
 
     return LocalModel(
@@ -43,6 +43,7 @@ def local_model(checkpoint: str, config: ModelConfig, open_image: OpenImage) -> 
         device=config.device,
         dtype=config.dtype,
         max_batch=config.batch_size,
+        text_only=text_only,
         loading=loading_of(config),
     )
 

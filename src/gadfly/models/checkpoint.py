@@ -1,4 +1,4 @@
-"""Loads a vision-language checkpoint with its processor, or says in one line why not. Knows nothing of chats.
+"""Loads a checkpoint with its processor, or says in one line why not. Knows nothing of chats.
 
 Weights come from safetensors only: other formats can run code when they are read.
 """
@@ -16,14 +16,17 @@ from typing import Any, Final, Literal
 import torch
 from transformers import (
     AutoConfig,
+    AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoProcessor,
     BitsAndBytesConfig,
     PretrainedConfig,
+    PreTrainedTokenizerBase,
     ProcessorMixin,
 )
 
 from gadfly.errors import ModelError
+from gadfly.models.text_only import TextProcessor
 
 PLAIN_PROMPTS: Final = frozenset({"paligemma"})
 """Model types that were never given turns: a prompt is images and a text, and no template is missing."""
@@ -51,13 +54,19 @@ class Loading:
 
 
 def load_checkpoint(
-    checkpoint: str, device: torch.device, dtype: str = "auto", loading: Loading | None = None
+    checkpoint: str,
+    device: torch.device,
+    dtype: str = "auto",
+    loading: Loading | None = None,
+    *,
+    text_only: bool = False,
 ) -> tuple[Any, Any]:
     """(model in eval mode on `device`, processor). Weights that the file lacks are an error, never drawn at random.
 
-    `checkpoint` is a folder or a hub id. Raises ModelError: nothing there, a text-only model, no image processor, no
-    chat template (save for PLAIN_PROMPTS), weights that are missing or not in safetensors, a way of loading that this
-    machine or this checkpoint does not have.
+    `checkpoint` is a folder or a hub id. With `text_only` a plain language model will do as well: its configuration
+    says ForCausalLM, and it brings a tokenizer and no processor. Raises ModelError: nothing there, a text-only model
+    where that will not do, no image processor, no chat template (save for PLAIN_PROMPTS), weights that are missing or
+    not in safetensors, a way of loading that this machine or this checkpoint does not have.
     """
     loading = Loading() if loading is None else loading
     check_quantization(loading)
@@ -70,16 +79,20 @@ def load_checkpoint(
         processor = AutoProcessor.from_pretrained(where, **remote)
     except Exception as error:
         raise ModelError(f"cannot load {checkpoint}: {_cause(error, folder.is_dir())}") from error
-    if not isinstance(processor, ProcessorMixin) or getattr(processor, "image_processor", None) is None:
+    speaks = any(name.endswith("ForCausalLM") for name in config.architectures or ())
+    if text_only and speaks and isinstance(processor, PreTrainedTokenizerBase):
+        processor = TextProcessor(processor)
+    elif not isinstance(processor, ProcessorMixin) or getattr(processor, "image_processor", None) is None:
         raise ModelError(
             f"{checkpoint} ({config.model_type}) has no image processor: it is a text-only model, or its "
             "preprocessor_config.json is missing; a vision-language checkpoint is needed"
         )
     if processor.chat_template is None and config.model_type not in PLAIN_PROMPTS:
         raise ModelError(f"{checkpoint} has no chat template; put a chat_template.jinja beside it")
-    if loading.max_pixels is not None:
+    if loading.max_pixels is not None and not isinstance(processor, TextProcessor):
         processor.image_processor = limited(processor.image_processor, checkpoint, where, loading.max_pixels)
-    return _load_model(checkpoint, where, device, dtype, loading), processor
+    auto = AutoModelForCausalLM if isinstance(processor, TextProcessor) else AutoModelForImageTextToText
+    return _load_model(auto, checkpoint, where, device, dtype, loading), processor
 
 
 def place_of(checkpoint: str) -> str:
@@ -156,9 +169,8 @@ def said_to_transformers(loading: Loading) -> dict[str, Any]:
     return how
 
 
-def _load_model(checkpoint: str, where: str, device: torch.device, dtype: str, loading: Loading) -> Any:
+def _load_model(auto: Any, checkpoint: str, where: str, device: torch.device, dtype: str, loading: Loading) -> Any:
     try:
-        auto: Any = AutoModelForImageTextToText  # its annotations leave out what output_loading_info returns
         how = said_to_transformers(loading)
         model, report = auto.from_pretrained(where, dtype=dtype, output_loading_info=True, **how)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A vision-language checkpoint run in this process through transformers. Knows nothing of roles or image sources.
+"""A checkpoint run in this process through transformers. Knows nothing of roles or image sources.
 
 One road for all: a bundled five-million-parameter checkpoint loads and runs as a 7B model does.
 """
@@ -21,6 +21,7 @@ from gadfly.errors import ModelError
 from gadfly.models.checkpoint import Loading, count_image_tokens, files_stamp, load_checkpoint
 from gadfly.models.shared_prefix import Prompt, complete, encode, plan, why_not
 from gadfly.models.shared_sight import see_once
+from gadfly.models.text_only import TextProcessor
 from gadfly.records import Chat, Completion, Image, Message, Sampling
 
 Device = Literal["auto", "cpu", "cuda"] | str
@@ -41,7 +42,8 @@ class LocalModel:
 
     A chat that fails (its image cannot be opened, the prompt is too long, memory runs out even when it runs alone) is
     a completion with an error; the others of its batch are completed all the same. Not for use from several threads.
-    Raises ModelError where the checkpoint cannot be loaded or cannot serve as a vision-language model.
+    Raises ModelError where the checkpoint cannot be loaded or cannot serve as a vision-language model; with `text_only`
+    it may be a plain language model too.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class LocalModel:
         dtype: Dtype = "auto",
         max_batch: int = 16,
         loading: Loading | None = None,
+        text_only: bool = False,
     ) -> None:
         assert max_batch >= 1, f"max_batch is {max_batch}"
         self._name = str(checkpoint) if name is None else name
@@ -61,7 +64,9 @@ class LocalModel:
         self._max_batch = max_batch
         self._device = _device(device)
         loading = Loading() if loading is None else loading
-        self._model, self._processor = load_checkpoint(str(checkpoint), self._device, dtype, loading)
+        self._model, self._processor = load_checkpoint(
+            str(checkpoint), self._device, dtype, loading, text_only=text_only
+        )
         if loading.placed_by_transformers:
             self._device = self._model.device  # where inputs go in, and where answers come out
         how = {"files": files_stamp(str(checkpoint), self._model.config), "device": self._device.type, "dtype": dtype}
@@ -100,7 +105,15 @@ class LocalModel:
         if self._plain:
             raise ModelError(
                 f"{self._name} takes one image and one text and never a text alone, so it cannot be the verifier, "
-                "which compares answers without the image; it can be the target"
+                "which compares answers without the image, nor the annotator; it can be the target"
+            )
+
+    def require_images(self) -> None:
+        """Raise ModelError where this is a plain language model, which only the annotator can be."""
+        if isinstance(self._processor, TextProcessor):
+            raise ModelError(
+                f"{self._name} is a text-only model; it can be the annotator, and any other role needs a "
+                "vision-language checkpoint"
             )
 
     @property

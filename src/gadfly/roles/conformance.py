@@ -1,10 +1,10 @@
-"""What each questioner, target, verifier and paraphraser must hold to, as checks to run on it. Knows no one of them."""
+"""What each questioner, target, verifier and the like must hold to, as checks to run on it. Knows no one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadfly.protocols import Paraphraser, Questioner, Target, Verifier
+from gadfly.protocols import Annotator, Paraphraser, Questioner, Target, Verifier
 from gadfly.records import Completion, Image, Question, Verdict
 
 
@@ -36,6 +36,19 @@ def check_verifier(verifier: Verifier, questions: Sequence[Question], answers: S
         assert not after.verdict.valid, "an answer that never came was called right or wrong"
         if before.verdict is Verdict.INVALID:
             assert after.verdict is Verdict.INVALID, "a bad question was excused since the target failed to answer"
+
+
+def check_annotator(annotator: Annotator, questions: Sequence[str]) -> None:
+    """Raise AssertionError where the annotator breaks its contract on these questions."""
+    for said_of in (annotator.skills, annotator.concepts):
+        assert said_of([]) == [], "no questions, no names"
+        said = said_of(questions)
+        assert len(said) == len(questions), f"{len(questions)} questions in, {len(said)} answers out"
+        assert said_of(list(reversed(questions)))[::-1] == said, "names depend on the order of the questions"
+        for names in said:
+            assert names is None or list(names) == sorted(set(names)), "names are sorted, each there once"
+    for skills in annotator.skills(questions):
+        assert all(all(skill.partition(".")[::2]) for skill in skills or ()), "a skill is family.skill"
 
 
 def check_paraphraser(paraphraser: Paraphraser, questions: Sequence[str]) -> None:

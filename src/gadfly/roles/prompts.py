@@ -1,8 +1,8 @@
 """Loads prompts and fills their slots, so that what a model wrote stays a quotation. Knows nothing of what they say.
 
 Three things could turn a quotation into part of a prompt: braces that are taken for slots, the closing delimiter, and
-a line that looks like the reply a judge is asked for. `fill` and `quote` defuse all three. Control tokens of a
-particular model are that model's own business.
+what looks like the reply that a judge or an annotator is asked for. `fill` and `quote` defuse all three. Control tokens
+of a particular model are that model's own business.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLOSING: Final = ">>>"
 MAX_QUOTED_CHARS: Final = 500
 """A longer text is cut: it must not push the instructions out of a small judge's attention."""
 
-_REPLY_LINE: Final = re.compile(r"(verdict|answer)([\s*_`#>\"'-]*)[:=]", re.IGNORECASE)
+_REPLY_LINE: Final = re.compile(r"(verdict|answer|skills|concepts)([\s*_`#>\"'-]*)[:=]", re.IGNORECASE)
 
 
 def load_prompt(name_or_path: str) -> str:
@@ -61,7 +61,7 @@ def fill(template: str, **slots: str) -> str:
 
 
 def quote(text: str) -> str:
-    """A model's text as one delimited line that cannot end the quotation, nor pass for a judge's reply if echoed."""
+    """A model's text as one delimited line that cannot end the quotation, nor pass for a reply if echoed."""
     plain = "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in text)
     plain = " ".join(plain.split())
     if len(plain) > MAX_QUOTED_CHARS:

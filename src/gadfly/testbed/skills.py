@@ -36,6 +36,20 @@ SKILLS: tuple[str, ...] = (
     "logic.larger",
 )
 
+NEGATIVE_SKILLS: tuple[str, ...] = (
+    "counting.sum",
+    "emotion.mood",
+    "knowledge.history",
+    "logic.cause",
+    "orientation.upside_down",
+    "reading.word",
+    "recognition.face",
+    "recognition.material",
+    "space.distance",
+    "space.inside",
+)
+"""Skills that no question of the testbed needs: offered to an annotator among the others, they must not be named."""
+
 FAMILIES: dict[str, str] = {
     "recognition": "recognition",
     "reading": "reading",
