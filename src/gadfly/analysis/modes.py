@@ -113,7 +113,7 @@ def covers(mode: Mode, items_of_probe: frozenset[str]) -> bool:
 
 def mode_id(items: Collection[str]) -> str:
     """The identity of the mode with these items."""
-    return "m" + hashlib.sha256("\n".join(sorted(items)).encode()).hexdigest()[:10]
+    return "m" + hashlib.sha256("\n".join(sorted(items)).encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def is_searched(image: ImageKey) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from gadfly.analysis.annotation import AnnotatorScore, score_names
+from gadfly.analysis.figures import rate_text
 from gadfly.analysis.naming import merge_concepts, merge_skills
-from gadfly.cli.output import as_plain, rate_text, say, table
+from gadfly.cli.output import as_plain, say, table
 from gadfly.config import Config, override
 from gadfly.protocols import Embedder
 from gadfly.records import Usage
