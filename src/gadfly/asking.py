@@ -18,19 +18,25 @@ _EMBEDDED = 16_384  # texts whose vectors are kept: those that a predictor is fi
 
 def learning_questioner(
     config: QuestionerConfig,
-    model: ChatModel,
+    load_model: Callable[[], ChatModel],
     how: Sampling,
     annotator: Annotator | None,
     embedder: Callable[[], Embedder],
 ) -> LearningQuestioner:
     """A new questioner of `config.method`, which is one that learns. `annotator` names the skills of a question, None
-    where nobody can; `embedder` is called by methods that need one.
+    where nobody can; `load_model` is called once all else is known to be there, `embedder` by methods that need one.
 
     Raises ConfigError where the method needs skills and nobody names them.
     """
     assert config.method not in FROZEN_METHODS, config.method
     template, focus = load_prompt(config.prompt or "questioner"), config.focus or ""
     topics = _topics() if config.steer == "topics" else None
+    if config.method == "archive" and annotator is None:
+        raise ConfigError(
+            "questioner.method 'archive' sorts questions by the skills that they need, and nobody in this run names "
+            "them; it needs an annotator, or the testbed's oracle as the verifier"
+        )
+    model = load_model()
     match config.method:
         case "diversity" | "feedback" if topics is not None:
             from gadfly.roles.asking_topics import FAILING, RAREST, TopicQuestioner
@@ -72,11 +78,7 @@ def _archive(
     from gadfly.roles.asking import Asker
     from gadfly.roles.asking_archive import ArchiveQuestioner
 
-    if annotator is None:
-        raise ConfigError(
-            "questioner.method 'archive' sorts questions by the skills that they need, and nobody in this run names "
-            "them; it needs an annotator, or the testbed's oracle as the verifier"
-        )
+    assert annotator is not None, "checked above"
     return ArchiveQuestioner(
         Asker(model, template, how, config.focus or ""),
         annotator,

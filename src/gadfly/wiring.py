@@ -251,8 +251,13 @@ class Wiring:
         config = self.config.questioner
         if config.method in FROZEN_METHODS:
             return None
-        model = self._model("questioner", config, checkpoint)
-        return learning_questioner(config, model, sampling(config), self.annotator, lambda: self._embedder)
+        return learning_questioner(
+            config,
+            lambda: self._model("questioner", config, checkpoint),
+            sampling(config),
+            self.annotator,
+            lambda: self._embedder,
+        )
 
     @property
     def trainee(self) -> str:
