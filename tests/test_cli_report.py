@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
+import pytest
 
 from cli_calls import Cli
 from gadfly.images.folder import FolderSource

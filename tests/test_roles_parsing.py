@@ -31,7 +31,7 @@ def test_bundled_prompts_load_and_own_files_too(tmp_path: Path) -> None:
     for missing in ("questoiner", str(tmp_path), "\0"):
         with pytest.raises(
             ConfigError,
-            match="or one of .*, questioner, target, testbed_questioner, testbed_target, verifier_agr",
+            match=r"or one of .*, questioner, target, testbed_questioner, testbed_target, verifier_agr",
         ):
             load_prompt(missing)
 
