@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL.Image import Image as Picture
 
+from gadfly.analysis import items
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.training import Mean
 from gadfly.errors import ImageError, StoreError
@@ -28,7 +29,7 @@ from gadfly.report.sampling import sample, spread
 from gadfly.report.taxonomy_map import shade
 from gadfly.report.thumbnails import Thumbnails
 from gadfly.report.treemap import Box, squarify
-from gadfly.report.views import build_site, evidence_link
+from gadfly.report.views import KINDS, build_site, evidence_link
 from gadfly.report.wording import chance, duration, interval, percent, percent_interval, shown
 from made_probes import RIGHT, WRONG, make_probe
 from report_material import material_of, odd_runs, open_image, ordinary
@@ -67,6 +68,10 @@ def test_spread_takes_the_middles_of_equal_parts() -> None:
     probes = [make_probe(RIGHT, "a", i) for i in range(12)]
     assert [p.key.index for p in spread(probes, 3)] == [2, 6, 10]
     assert spread(probes, 20) == probes
+
+
+def test_every_kind_of_item_has_its_words() -> None:
+    assert tuple(KINDS) == items.KINDS
 
 
 def test_the_sample_has_every_verdict_and_skill_and_keeps_its_limit() -> None:

@@ -50,7 +50,14 @@ KNOWN = {
     Novelty.NOVEL: "new kind of failure",
 }
 
-KINDS = {"skill": "needs", "concept": "is about", "answer": "right answer", "image": "picture"}
+KINDS = {
+    "skill": "needs",
+    "family": "needs",
+    "concept": "is about",
+    "referent": "thing asked about",
+    "answer": "right answer",
+    "image": "picture",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +203,12 @@ def _modes(material: Material, by_key: Mapping[ProbeKey, Probe], thumbnails: Thu
 
 def _trait(item: str) -> str:
     name = title([item])
-    return {"answer": name.removeprefix("answer "), "image": name.removesuffix(" image")}.get(kind_of(item), name)
+    plain = {
+        "answer": name.removeprefix("answer "),
+        "image": name.removesuffix(" image"),
+        "referent": name.removesuffix(" referent"),
+    }
+    return plain.get(kind_of(item), name)
 
 
 def _shares(material: Material) -> tuple[Share, ...]:
