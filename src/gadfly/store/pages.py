@@ -18,9 +18,6 @@ from gadfly.records import Image, Probe
 from gadfly.store.codec import decode_image, decode_text
 from gadfly.store.queries import with_children
 
-SHORTEST_SEARCH = 2
-"""Characters: a single one begins half of all words."""
-
 _SEARCH_SCHEMA = 4
 
 
@@ -49,11 +46,11 @@ def read_numbered(connection: sqlite3.Connection, numbers: Sequence[int]) -> lis
 
 
 def search(connection: sqlite3.Connection, text: str, limit: int, column: str | None = None) -> NDArray[np.int64]:
-    """The numbers of the newest `limit` probes with these words in a row, newest first; the last word may be
-    unfinished. `column` is question, answer, expected or reason; None is any."""
-    assert len(text) >= SHORTEST_SEARCH and column in (None, "question", "answer", "expected", "reason")
-    # A quoted text is words to FTS5, never syntax; a star after it lets its last word go on.
-    quoted = '"' + text.replace("\0", " ").encode("utf-8", "replace").decode().replace('"', '""') + '" *'
+    """The numbers of the newest `limit` probes with these words in a row, newest first. `column` is question, answer,
+    expected or reason; None is any."""
+    assert column in (None, "question", "answer", "expected", "reason")
+    # A quoted text is words to FTS5, never syntax.
+    quoted = '"' + text.replace("\0", " ").encode("utf-8", "replace").decode().replace('"', '""') + '"'
     rows = connection.execute(
         "SELECT rowid FROM probe_texts WHERE probe_texts MATCH ? ORDER BY rowid DESC LIMIT ?",
         (quoted if column is None else f"{column} : {quoted}", limit),
@@ -91,5 +88,7 @@ def numbers_of_images(connection: sqlite3.Connection, images: Sequence[int]) -> 
 
 def labelled_numbers(connection: sqlite3.Connection) -> list[tuple[str, int, str, bool]]:
     """(labeller, probe's number, verdict, drawn) of each label, in the order in which they were given."""
-    rows = connection.execute("SELECT labeller, probe, verdict, drawn FROM labels ORDER BY labelled_at, labeller, probe")
+    rows = connection.execute(
+        "SELECT labeller, probe, verdict, drawn FROM labels ORDER BY labelled_at, labeller, probe"
+    )
     return [(who, number, verdict, bool(drawn)) for who, number, verdict, drawn in rows]

@@ -1,4 +1,4 @@
-"""The run's images as bytes for a browser, decoded and encoded anew. Knows hashes of the run's own images, no paths asked.
+"""The run's images as bytes for a browser, decoded and encoded anew. Knows images by hash; is asked for no path.
 
 A picture is first looked for where the run saw it, which takes no search; only if it is not there is the whole folder
 read through, once. In both cases its bytes must have the hash that was asked for, and pass the decoder's limits.
