@@ -59,6 +59,7 @@ class ProbeColumns:
         self._ranks = np.zeros(0, dtype=np.int64)
         self.n = 0
         self.attempts: dict[int, Attempt] = {}
+        """By number, ascending."""
         self.combinations: list[tuple[str, ...]] = []
         self.picture_sets: list[tuple[int, ...]] = []
         """Row numbers of images in the store."""
@@ -72,7 +73,8 @@ class ProbeColumns:
 
     def refresh(self, limit: int | None = None, on_progress: Callable[[int], None] | None = None) -> int:
         """Read what is new, at most about `limit` probes; returns how many were read."""
-        self.attempts = {one.attempt: one for one in read_attempts(self._connection, None)}
+        attempts = sorted(read_attempts(self._connection, None), key=lambda one: one.attempt)
+        self.attempts = {one.attempt: one for one in attempts}
         before = self.n
         while (limit is None or self.n - before < limit) and self._read_chunk():
             if on_progress is not None:
@@ -122,7 +124,7 @@ class ProbeColumns:
         return at[inside]
 
     def _attempt_places_N(self) -> NDArray[np.intp]:
-        return np.searchsorted(np.array(sorted(self.attempts)), self.attempt_N)
+        return np.searchsorted(np.array(list(self.attempts), dtype=np.int32), self.attempt_N)
 
     def _read_chunk(self) -> int:
         newest = int(self._columns["number"][self.n - 1]) if self.n else 0

@@ -37,9 +37,7 @@ class LabelWriter:
             try:
                 check_is_ours(self._connection, self._path, newest)
                 if schema_version(self._connection) < newest:
-                    raise StoreError(
-                        f"{self._path}: of an older Gadfly; wait for its run to end, then try anew"
-                    )
+                    raise StoreError(f"{self._path}: of an older Gadfly; wait for its run to end, then try anew")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
             except BaseException:

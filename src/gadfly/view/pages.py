@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gadfly.analysis.rates import Rate
 from gadfly.records import Probe, Verdict
 from gadfly.store.pages import NumberedProbe, labelled_numbers, numbers_of_images, search_is_there
 from gadfly.view import charts, wording
@@ -34,10 +35,10 @@ KEYS: Final = (
     ("u", Verdict.UNDECIDED, "Cannot tell", "it counts nowhere"),
 )
 _RATES: Final = (
-    ("fdr", "Failures found", "of the questions that could be judged, the target answered wrongly a good one", "FDR"),
-    ("valid", "Good questions", "of the questions that could be judged were good ones", "valid rate"),
-    ("failure", "Failures among good questions", "of the good questions, the target answered wrongly", "failure rate"),
-    ("undecided", "Not judged", "of all questions could not be judged, for reasons that are ours", "UNDECIDED rate"),
+    ("fdr", "Failures found", "{k} good questions answered wrongly, of n = {n} that could be judged", "FDR"),
+    ("valid", "Good questions", "{k} good questions, of n = {n} that could be judged", "valid rate"),
+    ("failure", "Failures among good questions", "{k} answered wrongly, of n = {n} good questions", "failure rate"),
+    ("undecided", "Not judged", "{k} could not be judged, of n = {n} in all; not the target's fault", "UNDECIDED rate"),
 )
 
 
@@ -84,7 +85,7 @@ class Pages:
             shown_to=found.place + len(found.numbers) - 1,
             probes=[self._row(one) for one in self._run.probes(found.numbers)],
             phases=self._run.phases,
-            skills=[(wording.clipped(name, 80), name, n) for name, n in list(skills.items())[:MAX_SKILLS]],
+            skills=[(name, n) for name, n in skills.items() if wording.is_plain(name)][:MAX_SKILLS],
             searched=SEARCHED,
             searchable=searchable,
             grid=wanted.show == "grid",
@@ -115,7 +116,10 @@ class Pages:
             program=self._text(probe.judgement.program, whole),
             images=[(image, wording.clipped(image.path, 200)) for image in probe.images],
             terms=[(name, value, wording.term_words(name)) for name, value in sorted(probe.terms.items())],
-            skills=[(wording.clipped(skill, 80), skill) for skill in probe.judgement.skills or ()],
+            skills=[
+                (wording.clipped(skill, 80), skill if wording.is_plain(skill) else None)
+                for skill in probe.judgement.skills or ()
+            ],
             skills_known=probe.judgement.skills is not None,
             group=group,
             group_n=in_group.total,
@@ -189,7 +193,7 @@ class Pages:
             "state": wording.clipped(state, 300),
             "figures": found,
             "behind": found is not None and found.n_read < self._run.columns.n,
-            "rates": [(words, getattr(found.rates, name), *more) for name, words, *more in _RATES] if found else [],
+            "rates": [_card(getattr(found.rates, name), *words) for name, *words in _RATES] if found else [],
             "counts": counts,
             "bar": list(zip(Verdict, charts.shares([counts[v] for v in Verdict]), strict=True)),
             "chart": charts.course(found.windows) if found is not None else None,
@@ -243,6 +247,11 @@ class Pages:
 
     def _render(self, name: str, **given: Any) -> str:
         return self._jinja.get_template(name).render(given)
+
+
+def _card(rate: Rate, words: str, sentence: str, term: str) -> tuple[str, Rate, str, str]:
+    said = sentence.format(k=wording.number(rate.successes), n=wording.number(rate.n))
+    return words, rate, said, term
 
 
 def _query(**given: str | int) -> str:

@@ -54,6 +54,11 @@ def clipped(text: str | None, limit: int = CLIP_CHARS) -> str:
     return shown(line[:limit] + "…" if len(line) > limit or len(text) > 4 * limit else line)
 
 
+def is_plain(name: str) -> bool:
+    """Whether a name can stand in an address and in a list to choose from, and come back as it was."""
+    return 0 < len(name) <= 80 and shown(name) == name == name.strip()
+
+
 def percent(value: float) -> str:
     return f"{value:.1%}"
 
