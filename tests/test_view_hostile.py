@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from viewer import Served, accessibility_faults, chromium, look, served, wider_t
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Each text as question, answer, error, expected answer, reason, program, skill, name of a reward term and of a
-    file, of the run, of a phase and of a labeller."""
+    file; some as the run's, a phase's and labellers' names."""
     folder = tmp_path_factory.mktemp("hostile") / "run"
     verdicts = list(Verdict)
     with SqliteStore.create(folder, HOSTILE[0], {}, {}, seed=0) as store:
@@ -29,7 +30,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             turn = Turn(text, Completion(text) if i % 3 else Completion(error=text))
             judgement = Judgement(verdicts[i % 4], text, text, (text, "plain"), 2, text)
             key = ProbeKey("<script>window.ran=1</script>", attempt, i, 0)
-            store.add([Probe(key, 0, (image,), (turn,), judgement, {text or "x": 0.5}, 0.5)])
+            store.add([Probe(key, 0, (image,), (turn,), judgement, {shown(text) or "x": 0.5}, 0.5)])
             if text.strip() and len(text) < 100 and i % 5 == 0:
                 store.label(text.replace("\0", "").encode("utf-8", "replace").decode(), key, Verdict.WRONG, drawn=True)
         store.end_attempt(attempt, "failed: <img src=x onerror=window.ran=1>")
@@ -54,8 +55,8 @@ def test_none_runs_none_calls_out_none_breaks_the_layout(at: Served) -> None:
     ]
     paths += [f"/probe/{number}" for number in range(1, n + 1)]
     with chromium() as browser:
-        for scheme in ("light",):
-            seen = look(browser.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 800}), at)
+        if browser:
+            seen = look(browser.new_context(viewport={"width": 1100, "height": 800}), at)
             for path in paths:
                 seen.page.goto(at.root + path, wait_until="load")
                 assert seen.page.evaluate("window.ran") is None, path
@@ -96,8 +97,10 @@ def test_a_megabyte_is_cut_and_can_be_had_whole(at: Served) -> None:
         page.goto(f"{at.root}/probe/{number}")
         assert len(page.locator(".facts .text").first.text_content() or "") == 20_000
         assert "1,000,000 characters" in page.inner_text(".facts")
-        page.goto(f"{at.root}/probe/{number}?whole=1")
-        assert len(page.locator(".facts .text").first.text_content() or "") == 1_000_000
+        with page.expect_download() as download:
+            page.locator("a:has-text('as a file')").first.click()
+        assert download.value.suggested_filename == f"probe-{number}-question.txt"
+        assert Path(download.value.path()).read_bytes() == b"A" * 1_000_000
 
 
 def test_no_template_turns_escaping_off() -> None:

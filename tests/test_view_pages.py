@@ -216,6 +216,6 @@ def test_a_probe_that_a_resume_made_anew_is_outside_all_but_its_own_page(tmp_pat
     pages = Pages(live)
     assert "<strong>3</strong> probes" in pages.probes(Filter())  # steps 0 and 1, and the new 2
     assert "<strong>5</strong> probes" in pages.probes(Filter(old="1"))
-    assert "counts nowhere" in (pages.probe(3, False, "ann") or "")
-    assert "counts nowhere" not in (pages.probe(5, False, "ann") or "")
+    assert "counts nowhere" in (pages.probe(3, "ann") or "")
+    assert "counts nowhere" not in (pages.probe(5, "ann") or "")
     live.close()

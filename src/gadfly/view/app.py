@@ -55,6 +55,7 @@ class Viewer:
             Route("/live", self._live),
             Route("/probes", self._page(lambda r: self._pages.probes(Filter.of(r.query_params)))),
             Route("/probe/{number:int}", self._page(self._probe)),
+            Route("/probe/{number:int}/{turn:int}/{name}.txt", self._whole_text),
             Route("/label", self._page(self._label_page)),
             Route("/label", self._label, methods=["POST"]),
             Route("/labeller", self._name_labeller, methods=["POST"]),
@@ -97,8 +98,16 @@ class Viewer:
         return answer
 
     def _probe(self, request: Request) -> str | None:
-        whole = request.query_params.get("whole") == "1"
-        return self._pages.probe(request.path_params["number"], whole, self._who(request))
+        return self._pages.probe(request.path_params["number"], self._who(request))
+
+    async def _whole_text(self, request: Request) -> Response:
+        given = request.path_params
+        text = await self._in_store(self._pages.whole_text, given["number"], given["turn"], given["name"])
+        if text is None:
+            return _not_found(request, None)
+        name = f"probe-{given['number']}-{given['name']}.txt"  # one of our own names, or there would be no text
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(text.encode("utf-8", "surrogatepass"), media_type="text/plain; charset=utf-8", headers=headers)
 
     def _label_page(self, request: Request) -> str:
         given = request.query_params

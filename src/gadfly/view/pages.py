@@ -92,7 +92,18 @@ class Pages:
             n_read=columns.n,
         )
 
-    def probe(self, number: int, whole: bool, labeller: str) -> str | None:
+    def whole_text(self, number: int, turn: int, name: str) -> str | None:
+        """One text of a probe in full, as it was written; None where there is none."""
+        found = self._run.probes([number])
+        if not found or turn >= len(found[0].probe.turns):
+            return None
+        probe = found[0].probe
+        judgement, asked = probe.judgement, probe.turns[turn]
+        texts = {"question": asked.question, "answer": asked.answer.text, "error": asked.answer.error}
+        texts |= {"expected": judgement.expected, "reason": judgement.reason, "program": judgement.program}
+        return texts.get(name)
+
+    def probe(self, number: int, labeller: str) -> str | None:
         """None where there is no such probe."""
         found = self._run.probes([number])
         if not found:
@@ -110,10 +121,10 @@ class Pages:
             one=one,
             probe=probe,
             superseded=superseded,
-            texts=self._turns(probe, whole),
-            expected=self._text(probe.judgement.expected, whole),
-            reason=self._text(probe.judgement.reason, whole),
-            program=self._text(probe.judgement.program, whole),
+            texts=self._turns(one),
+            expected=self._text(probe.judgement.expected, one, 0, "expected"),
+            reason=self._text(probe.judgement.reason, one, 0, "reason"),
+            program=self._text(probe.judgement.program, one, 0, "program"),
             images=[(image, wording.clipped(image.path, 200)) for image in probe.images],
             terms=[(name, value, wording.term_words(name)) for name, value in sorted(probe.terms.items())],
             skills=[
@@ -154,7 +165,7 @@ class Pages:
             size=size,
             place=place,
             one=one,
-            texts=self._turns(one.probe, False) if one else [],
+            texts=self._turns(one) if one else [],
             images=[(image, wording.clipped(image.path, 200)) for image in one.probe.images] if one else [],
             last=None if last is None else self._row(last),
             last_said=verdict,
@@ -228,22 +239,24 @@ class Pages:
         rows = self._run.connection.execute("SELECT image FROM images WHERE id = ?", (probe.images[0].id,)).fetchall()
         return [int(n) for n in numbers_of_images(self._run.connection, [row[0] for row in rows])]
 
-    def _turns(self, probe: Probe, whole: bool) -> list[dict[str, Any]]:
+    def _turns(self, one: NumberedProbe) -> list[dict[str, Any]]:
         return [
             {
-                "question": self._text(turn.question, whole),
-                "answer": self._text(turn.answer.text, whole),
-                "error": self._text(turn.answer.error, whole),
+                "question": self._text(turn.question, one, place, "question"),
+                "answer": self._text(turn.answer.text, one, place, "answer"),
+                "error": self._text(turn.answer.error, one, place, "error"),
             }
-            for turn in probe.turns
+            for place, turn in enumerate(one.probe.turns)
         ]
 
-    def _text(self, text: str | None, whole: bool) -> dict[str, Any] | None:
-        """A text with its length, cut where it is very long."""
+    def _text(self, text: str | None, one: NumberedProbe, turn: int, name: str) -> dict[str, Any] | None:
+        """A text with its length, cut where it is very long, and where all of it is: browsers take minutes to lay out a
+        word of a million letters."""
         if text is None:
             return None
-        kept = text if whole else text[: wording.WHOLE_CHARS]
-        return {"text": wording.shown(kept), "chars": len(text), "cut": len(kept) < len(text)}
+        kept = wording.shown(text[: wording.WHOLE_CHARS])
+        address = f"/probe/{one.number}/{turn}/{name}.txt"
+        return {"text": kept, "chars": len(text), "cut": len(text) > wording.WHOLE_CHARS, "address": address}
 
     def _render(self, name: str, **given: Any) -> str:
         return self._jinja.get_template(name).render(given)
