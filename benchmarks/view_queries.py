@@ -179,7 +179,10 @@ def main() -> None:
         folder = (options.out or Path(temporary)) / f"{options.probes}-on-{options.images}"
         if not (folder / "store.sqlite").exists():
             n, (passed, used) = options.probes, make_run(folder, options.probes, options.images)
-            print(f"{n:,} probes stored: {n / passed:,.0f} a second, [{n / used:,.0f} a second of the processor],", end=" ")
+            print(
+                f"{n:,} probes stored: {n / passed:,.0f} a second, [{n / used:,.0f} a second of the processor],",
+                end=" ",
+            )
             print(f"{(folder / 'store.sqlite').stat().st_size / 1e6:,.0f} MB", flush=True)
         queries(folder, options.repeats)
         pages(folder, options.repeats)

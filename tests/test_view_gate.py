@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from store_samples import sample
-from viewer import Served, make_images, make_store, made, served
+from viewer import Served, made, make_images, make_store, served
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +131,14 @@ def test_what_makes_no_sense_is_refused_not_a_crash(at: Served) -> None:
     # A redirect leads nowhere else.
     headers = ask(at, "/label", "POST", "number=1&verdict=RIGHT&back=//example.org", Origin=own)[1]
     assert headers["Location"] == "/label"
+
+
+def test_the_viewer_looks_as_reports_do() -> None:
+    """Every colour of the one is a colour of the other."""
+    import re
+    from importlib.resources import files
+
+    css = (files("gadfly.view") / "static" / "view.css").read_text("utf-8")
+    tokens = (files("gadfly.report") / "assets" / "tokens.css").read_text("utf-8")
+    colours = set(re.findall(r"#[0-9a-f]{6}", css))
+    assert len(colours) > 20 and colours <= set(re.findall(r"#[0-9a-f]{6}", tokens))

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from browsing import chromium
 from gadfly.records import Completion, Image, Judgement, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.sqlite import SqliteStore
 from gadfly.view.wording import shown
-from hostile_strings import HOSTILE
-from viewer import Served, accessibility_faults, chromium, look, served, wider_than_window
+from hostile_texts import HOSTILE as SHARED
+from viewer import Served, accessibility_faults, look, served, wider_than_window
+
+HOSTILE = (*SHARED, "W" * 5000, "A" * 1_000_000)  # these two broke a layout that the others did not
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +27,22 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("hostile") / "run"
     verdicts = list(Verdict)
     with SqliteStore.create(folder, HOSTILE[0], {}, {}, seed=0) as store:
-        attempt = store.begin_attempt("<script>window.ran=1</script>")
+        attempt = store.begin_attempt("<script>window.pwned=1</script>")
         for i, text in enumerate(HOSTILE):
             image = Image(hashlib.sha256(f"{i}".encode()).hexdigest(), text, 64, 48)
             turn = Turn(text, Completion(text) if i % 3 else Completion(error=text))
             judgement = Judgement(verdicts[i % 4], text, text, (text, "plain"), 2, text)
-            key = ProbeKey("<script>window.ran=1</script>", attempt, i, 0)
+            key = ProbeKey("<script>window.pwned=1</script>", attempt, i, 0)
             store.add([Probe(key, 0, (image,), (turn,), judgement, {shown(text) or "x": 0.5}, 0.5)])
             if text.strip() and len(text) < 100 and i % 5 == 0:
                 store.label(text.replace("\0", "").encode("utf-8", "replace").decode(), key, Verdict.WRONG, drawn=True)
-        store.end_attempt(attempt, "failed: <img src=x onerror=window.ran=1>")
+        store.end_attempt(attempt, "failed: <img src=x onerror=window.pwned=1>")
     with served(folder) as viewer:
         yield viewer
 
 
 def test_there_are_many_of_them() -> None:
-    assert len(HOSTILE) >= 80 and len(set(HOSTILE)) == len(HOSTILE)
+    assert len(set(HOSTILE)) >= 80
 
 
 @pytest.mark.slow
@@ -55,34 +58,33 @@ def test_none_runs_none_calls_out_none_breaks_the_layout(at: Served) -> None:
     ]
     paths += [f"/probe/{number}" for number in range(1, n + 1)]
     with chromium() as browser:
-        if browser:
-            seen = look(browser.new_context(viewport={"width": 1100, "height": 800}), at)
-            for path in paths:
-                seen.page.goto(at.root + path, wait_until="load")
-                assert seen.page.evaluate("window.ran") is None, path
-                assert (
-                    seen.page.evaluate(
-                        "document.querySelectorAll('main script, main iframe, main object, main base').length"
-                    )
-                    == 0
+        seen = look(browser.new_context(viewport={"width": 1100, "height": 800}), at)
+        for path in paths:
+            seen.page.goto(at.root + path, wait_until="load")
+            assert seen.page.evaluate("window.pwned") is None, path
+            assert (
+                seen.page.evaluate(
+                    "document.querySelectorAll('main script, main iframe, main object, main base').length"
                 )
-                assert wider_than_window(seen.page) <= 0, path
-                # What frames the page is where it belongs.
-                assert seen.page.locator("header.top nav a").count() == 3, path
-                # The images are not there (404), which the console says; nothing else may be said.
-                said = [one for one in seen.complaints if "status of 404" not in one]
-                assert said == [], path
-            assert [url for url in seen.requests if not url.startswith(at.root + "/")] == []
-            for path in paths[:8]:
-                seen.page.goto(at.root + path)
-                assert accessibility_faults(seen.page) == [], path
+                == 0
+            )
+            assert wider_than_window(seen.page) <= 0, path
+            # What frames the page is where it belongs.
+            assert seen.page.locator("header.top nav a").count() == 3, path
+            # The images are not there (404), which the console says; nothing else may be said.
+            said = [one for one in seen.complaints if "status of 404" not in one]
+            assert said == [], path
+        assert [url for url in seen.requests if not url.startswith(at.root + "/")] == []
+        for path in paths[:8]:
+            seen.page.goto(at.root + path)
+            assert accessibility_faults(seen.page) == [], path
 
 
 @pytest.mark.slow
 def test_a_text_is_shown_as_it_is_written(at: Served) -> None:
     with chromium() as browser:
         page = look(browser.new_context(), at).page
-        for number in (1, 20, 60, 85):
+        for number in range(1, len(SHARED), 9):
             page.goto(f"{at.root}/probe/{number}")
             # As innerText gives white space differently, compare without.
             there = page.locator(".facts .text").first.text_content() or ""
@@ -110,7 +112,7 @@ def test_no_template_turns_escaping_off() -> None:
         assert not re.search(r"<script(?! src=\"/static/view.js\")|\son\w+=|style=|javascript:", text), template.name
 
 
-@pytest.mark.parametrize("text", HOSTILE[:-2])
+@pytest.mark.parametrize("text", [text for text in HOSTILE if len(text) < 100_000])
 def test_shown_text_has_nothing_invisible_and_always_fits_utf_8(text: str) -> None:
     made = shown(text)
     made.encode("utf-8")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from browsing import chromium
 from gadfly.records import Probe, ProbeKey, Verdict
 from gadfly.store.sqlite import SqliteStore
 from viewer import (
     Look,
     Served,
     accessibility_faults,
-    chromium,
     look,
     made,
     make_images,

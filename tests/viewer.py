@@ -1,28 +1,25 @@
-"""A viewer under test: the real server over a store made here, and Debian's Chromium that looks at it."""
+"""A viewer under test: the real server over a store made here, and a page of it in Chromium."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
-import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
+from browsing import Watched
 from gadfly.records import Image, Probe, Usage
 from gadfly.store.sqlite import SqliteStore
 from gadfly.view.pictures import Pictures
 from gadfly.view.serving import serve
 from store_samples import sample
-
-AXE = Path(__file__).parent / "data" / "axe.min.js"
 
 
 @dataclass
@@ -119,18 +116,6 @@ class Look:
     requests: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert path is not None, "the viewer is tested with Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [], chromium_sandbox=False
-        )
-        yield browser
-        browser.close()
-
-
 def look(context: BrowserContext, at: Served) -> Look:
     """A page that is let in and shows the overview."""
     seen = Look(context.new_page())
@@ -143,17 +128,10 @@ def look(context: BrowserContext, at: Served) -> Look:
 
 
 def accessibility_faults(page: Page) -> list[str]:
-    """What axe-core calls serious or critical. It is put in through the debugger: the page itself may load nothing."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("async () => (await axe.run()).violations")
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
-    ]
+    """What axe-core calls serious or critical."""
+    return Watched(page).axe()
 
 
 def wider_than_window(page: Page) -> int:
     """By how many pixels the page is wider than its window."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
-
-
-Maker = Callable[[Path], Path]
+    return Watched(page).overflow_px()

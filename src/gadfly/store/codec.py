@@ -18,7 +18,7 @@ from gadfly.records import Completion, Image, Judgement, Probe, ProbeKey, Turn, 
 Row = tuple[Any, ...]
 
 INDEXED_CHARS = 10_000
-"""So much of each text can be found by searching; migration 4 has the same number."""
+"""So much of each text can be found by searching; migration 5 has the same number."""
 
 
 def encode_text(text: str | None) -> str | bytes | None:

@@ -18,7 +18,7 @@ from gadfly.records import Image, Probe
 from gadfly.store.codec import decode_image, decode_text
 from gadfly.store.queries import with_children
 
-_SEARCH_SCHEMA = 4
+_SEARCH_SCHEMA = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,13 @@ class Pages:
             return None
         kept = wording.shown(text[: wording.WHOLE_CHARS])
         address = f"/probe/{one.number}/{turn}/{name}.txt"
-        return {"pieces": wording.breakable(kept), "text": kept, "chars": len(text), "cut": len(text) > wording.WHOLE_CHARS, "address": address}
+        return {
+            "pieces": wording.breakable(kept),
+            "text": kept,
+            "chars": len(text),
+            "cut": len(text) > wording.WHOLE_CHARS,
+            "address": address,
+        }
 
     def _render(self, name: str, **given: Any) -> str:
         return self._jinja.get_template(name).render(given)

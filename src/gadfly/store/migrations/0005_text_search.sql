@@ -1,4 +1,4 @@
--- Schema 4. Never edit this file once released: add a new, higher-numbered one.
+-- Schema 5. Never edit this file once released: add a new, higher-numbered one.
 
 -- What the texts of a probe can be found by: words in a row, upper and lower case and accents alike. (Any characters in a
 -- row would be found by trigrams, at four times the time of writing.) The row id is the probe's number. Without content of its own: what is found is read from the tables above. Of each text the
