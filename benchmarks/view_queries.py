@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import uvicorn
 
 from gadfly.errors import ImageError
 from gadfly.records import Completion, Image, Judgement, Probe, ProbeKey, Turn, Verdict
@@ -123,7 +124,8 @@ def queries(folder: Path, repeats: int) -> None:
 
 
 def pages(folder: Path, repeats: int) -> None:
-    ready, at, servers = threading.Event(), [], []
+    ready, at = threading.Event(), list[str]()
+    servers: list[uvicorn.Server] = []
 
     def on_ready(address: str) -> None:
         at.append(address)

@@ -1,4 +1,4 @@
-"""The viewer clicked through in a real browser: filters, pages, labels by keyboard; runs that hold nothing, or one thing."""
+"""The viewer clicked through in a browser: filters, pages, labels by keyboard; runs that hold nothing, or one thing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from browsing import chromium
 from gadfly.records import Probe, ProbeKey, Verdict
@@ -46,6 +46,13 @@ def run_of(folder: Path, verdicts: str, *, ended: bool = True, per_step: int = 8
 
 def opened(browser: Browser, at: Served) -> Look:
     return look(browser.new_context(viewport={"width": 1200, "height": 900}), at)
+
+
+def press(page: Page, key: str, done: str) -> None:
+    """Press a key on a page that has its script, and wait for the next page that has."""
+    page.keyboard.press(key)
+    page.wait_for_selector(f".progress label:has-text('{done}')")
+    page.wait_for_load_state("load")
 
 
 def check(seen: Look, at: Served) -> None:
@@ -119,16 +126,15 @@ def test_labels_by_keyboard_are_blind_kept_undone_and_compared(browser: Browser,
         page.goto(at.root + "/label")
         assert page.locator(".labelling .badge").count() == 0  # the verifier's verdict is not there to be seen
         for key, done in (("r", "1 of 18"), ("w", "2 of 18"), ("u", "3 of 18"), ("z", "2 of 18"), ("i", "3 of 18")):
-            page.keyboard.press(key)
-            page.wait_for_selector(f".progress label:has-text('{done}')")
+            press(page, key, done)
         check(seen, at)
         # The sample takes the verdicts in turn: RIGHT, WRONG, INVALID. So three labels agree with the verifier.
         assert "100.0%" in page.inner_text("tr:has-text('ann and the verifier')")
         page.fill("input[name=labeller]", "Zoë <b>")
         page.click("button:has-text('Change')")
         page.wait_for_selector(".progress label:has-text('0 of 18')")
-        page.keyboard.press("w")
-        page.wait_for_selector(".progress label:has-text('1 of 18')")
+        page.wait_for_load_state("load")
+        press(page, "w", "1 of 18")
         row = page.inner_text("tr:has-text('Zoë <b> and ann')")
         assert "\t1\t" in row and "0.0%" in row
         check(seen, at)
@@ -159,8 +165,7 @@ def test_the_overview_follows_a_run_and_labels_are_kept_meanwhile(browser: Brows
             store.add([made(10, i, images, attempt=attempt) for i in range(4)])
             page.wait_for_selector("h2:has-text('22 probes')", timeout=15_000)
             page.goto(at.root + "/label")
-            page.keyboard.press("r")
-            page.wait_for_selector(".progress label:has-text('1 of')")
+            press(page, "r", "1 of")
             store.add([made(11, 0, images, attempt=attempt)])
             assert len(store.labels("ann")) == 1
         check(seen, at)

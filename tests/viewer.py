@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import PIL.Image
-from playwright.sync_api import BrowserContext, Page
+import uvicorn
+from playwright.sync_api import BrowserContext, Dialog, Page
 
 from browsing import Watched
 from gadfly.records import Image, Probe, Usage
@@ -40,7 +41,8 @@ class Served:
 
 @contextmanager
 def served(folder: Path, images: Path | None = None, labeller: str = "ann") -> Iterator[Served]:
-    ready, found, servers = threading.Event(), [], []
+    ready, found = threading.Event(), list[str]()
+    servers: list[uvicorn.Server] = []
     faults: list[BaseException] = []
 
     def at(address: str) -> None:
@@ -121,7 +123,12 @@ def look(context: BrowserContext, at: Served) -> Look:
     seen = Look(context.new_page())
     seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
     seen.page.on("pageerror", lambda fault: seen.complaints.append(str(fault)))
-    seen.page.on("dialog", lambda dialog: (seen.complaints.append("a dialog"), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        seen.complaints.append("a dialog")
+        dialog.dismiss()
+
+    seen.page.on("dialog", dismiss)
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.goto(at.address)
     return seen

@@ -47,7 +47,7 @@ def accord(
     both: Sequence[Key] = [key for key in first if key in second]
     _, place_N = np.unique(np.array([image_of[key] for key in both]), return_inverse=True)
     agreed_N = np.array([first[key] is second[key] for key in both], dtype=np.float64)
-    trials_I, successes_I = np.bincount(place_N).astype(np.float64), np.bincount(place_N, agreed_N)
+    trials_I, successes_I = np.bincount(place_N).astype(np.float64), np.bincount(place_N, agreed_N).astype(np.float64)
     low, high = clustered_interval(successes_I, trials_I, rng)
     same = Rate(float(agreed_N.mean()), low, high, found.n, int(agreed_N.sum()))
     if found.kappa is None:

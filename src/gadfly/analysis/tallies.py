@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.analysis.rates import FAILURE_RATE, FDR, UNDECIDED_RATE, VALID_RATE, Measure, Rate, Rates
-from gadfly.analysis.statistics import clustered_interval
+from gadfly.analysis.statistics import Whole, clustered_interval
 from gadfly.records import Verdict
 
-Whole = NDArray[np.integer]  # type: ignore[type-arg]
 VERDICTS = tuple(Verdict)
 """verdict_N holds places in this."""
 
@@ -34,8 +33,8 @@ def rate_of(verdict_N: Whole, image_N: Whole, measure: Measure, rng: np.random.G
     trial_V, success_V = (np.array([v in some for v in VERDICTS]) for some in (measure.trials, measure.successes))
     _, place_N = np.unique(image_N, return_inverse=True)
     n_images = int(place_N.max()) + 1 if len(place_N) else 0
-    trials_I = np.bincount(place_N, trial_V[verdict_N], n_images)
-    successes_I = np.bincount(place_N, (trial_V & success_V)[verdict_N], n_images)
+    trials_I = np.bincount(place_N, trial_V[verdict_N], n_images).astype(np.float64)
+    successes_I = np.bincount(place_N, (trial_V & success_V)[verdict_N], n_images).astype(np.float64)
     n, successes = int(trials_I.sum()), int(successes_I.sum())
     if n == 0:
         return Rate(None, None, None, 0, 0)

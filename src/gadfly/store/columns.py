@@ -27,7 +27,7 @@ VERDICTS: Final = tuple(Verdict)
 """verdict_N holds places in this."""
 
 CHUNK_PROBES: Final = 20_000
-_FIELDS: Final = {
+_FIELDS: Final[dict[str, type[np.generic]]] = {
     "number": np.int64,  # the probe's row in the store
     "attempt": np.int32,
     "step": np.int64,
@@ -53,7 +53,7 @@ class ProbeColumns:
         self._connection = connection
         self._settled_reason = settled_reason
         self._draw_seed = draw_seed
-        self._columns = {name: np.zeros(1024, dtype) for name, dtype in _FIELDS.items()}
+        self._columns: dict[str, NDArray[Any]] = {name: np.zeros(1024, dtype) for name, dtype in _FIELDS.items()}
         self._combination_of: dict[str, int] = {}
         self._picture_set_of: dict[tuple[int, ...], int] = {}
         self._ranks = np.zeros(0, dtype=np.int64)
@@ -159,8 +159,8 @@ class ProbeColumns:
                 hash((pictures, asked)),
                 int.from_bytes(place[:8], "big"),
             )
-            for column, value in zip(new.values(), values, strict=True):
-                column.append(value)
+            for some, value in zip(new.values(), values, strict=True):
+                some.append(value)
         end = self.n + len(rows)
         for name, column in self._columns.items():
             if len(column) < end:
