@@ -142,3 +142,23 @@ def test_the_viewer_looks_as_reports_do() -> None:
     tokens = (files("gadfly.report") / "assets" / "tokens.css").read_text("utf-8")
     colours = set(re.findall(r"#[0-9a-f]{6}", css))
     assert len(colours) > 20 and colours <= set(re.findall(r"#[0-9a-f]{6}", tokens))
+
+
+@pytest.mark.slow
+def test_the_command_says_where_it_is_and_ends_with_ctrl_c(at: Served) -> None:
+    import signal
+    import subprocess
+    import sys
+    import urllib.request
+
+    command = [sys.executable, "-m", "gadfly.cli.main", "view", str(at.folder), "--no-open", "--labeller", "bob"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        line = process.stdout.readline()
+        address = line.split()[-1]
+        assert address.startswith("http://127.0.0.1:") and "/?token=" in address
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        assert b"run-1" in opener.open(address, timeout=20).read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
