@@ -1,6 +1,6 @@
 """What probes are filtered and counted by, of all probes of a run, as arrays in memory. Knows rows, not what they mean.
 
-A million probes take about 50 MB and are read in seconds, once; then every filter and every count is a few passes over
+A probe takes 62 bytes, and a million are read in seconds, once; then every filter and every count is a few passes over
 arrays, whatever is combined with what, and a refresh reads only what is new. Probes are never changed, so rows are only
 ever appended; what is superseded is one number an attempt and is worked out when it is asked for.
 
