@@ -83,7 +83,9 @@ def test_replays_of_schema_3_are_kept_and_read(tmp_path: Path) -> None:
     """A store as it was before there were transfers: read as it is, and migrated with its rows when written to."""
     SqliteStore.create(tmp_path, "old", {}, {}, seed=0).close()
     old = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
-    old.executescript("DROP TABLE replays;" + shipped_migrations()[2].partition("STRICT, WITHOUT ROWID;")[2])
+    old.executescript(
+        "DROP TABLE probe_texts; DROP TABLE replays;" + shipped_migrations()[2].partition("STRICT, WITHOUT ROWID;")[2]
+    )
     old.execute("INSERT INTO replays VALUES ('sweep.null', 'null', 'sweep', '{}', 1.0)")
     old.execute("PRAGMA user_version = 3")
     old.close()

@@ -12,7 +12,21 @@ import typer
 from typer.core import TyperGroup
 
 import gadfly
-from gadfly.cli import analyze, audit, bench, commands, confirm, demo, doctor, modes, reading, report, testbed, transfer
+from gadfly.cli import (
+    analyze,
+    audit,
+    bench,
+    commands,
+    confirm,
+    demo,
+    doctor,
+    modes,
+    reading,
+    report,
+    testbed,
+    transfer,
+    view,
+)
 from gadfly.cli.output import complain
 from gadfly.errors import GadflyError
 
@@ -56,6 +70,7 @@ app.command("transfer")(transfer.transfer)
 app.command("report")(report.report)
 app.command("audit")(audit.audit)
 app.command("rejudge")(audit.rejudge)
+app.command("view")(view.view)
 app.add_typer(testbed.app, name="testbed")
 app.add_typer(bench.app, name="bench")
 

@@ -17,6 +17,9 @@ from gadfly.records import Completion, Image, Judgement, Probe, ProbeKey, Turn, 
 
 Row = tuple[Any, ...]
 
+INDEXED_CHARS = 10_000
+"""So much of each text can be found by searching; migration 5 has the same number."""
+
 
 def encode_text(text: str | None) -> str | bytes | None:
     if text is None:
@@ -48,11 +51,12 @@ class ProbeRows:
     probe_images: list[Row]
     turns: list[Row]
     terms: list[Row]
+    texts: list[Row]
 
 
 def encode_probes(probes: Iterable[Probe], first_id: int, created_at: float) -> ProbeRows:
     """The rows of `probes`, numbered from `first_id`. An image's rows refer to it by its id."""
-    rows = ProbeRows([], [], [], [], [])
+    rows = ProbeRows([], [], [], [], [], [])
     images: dict[str, Image] = {}
     for number, probe in enumerate(probes, start=first_id):
         key, judgement = probe.key, probe.judgement
@@ -87,10 +91,25 @@ def encode_probes(probes: Iterable[Probe], first_id: int, created_at: float) -> 
                 (number, position, encode_text(turn.question), encode_text(answer.text), encode_text(answer.error))
             )
         rows.terms.extend((number, name, value) for name, value in probe.terms.items())
+        rows.texts.append(
+            (
+                number,
+                _indexed(turn.question for turn in probe.turns),
+                _indexed(turn.answer.text for turn in probe.turns),
+                _indexed([judgement.expected]),
+                _indexed([judgement.reason]),
+            )
+        )
     rows.images.extend(
         (image.id, encode_text(image.path), image.width_px, image.height_px) for image in images.values()
     )
     return rows
+
+
+def _indexed(texts: Iterable[str | None]) -> str | None:
+    """Texts as the search index takes them: lone surrogates and NULs, which nobody can type, are passed over."""
+    kept = "\n".join(text[:INDEXED_CHARS] for text in texts if text is not None)
+    return kept.replace("\0", " ").encode("utf-8", "replace").decode() or None
 
 
 def decode_skills(stored: str | None) -> tuple[str, ...] | None:

@@ -113,7 +113,7 @@ def read_probes(
     while True:
         rows = connection.execute(statement, (*parameters, *after, *extra)).fetchall()
         if rows:
-            yield _with_children(connection, attempt.phase, rows)
+            yield with_children(connection, attempt.phase, rows)
         if len(rows) < PAGE_PROBES:
             return
         after = (rows[-1][2], rows[-1][3])
@@ -150,7 +150,9 @@ def read_counts(connection: sqlite3.Connection, attempt: Attempt, step_limit: in
     return {Verdict(verdict): count for verdict, count in rows}
 
 
-def _with_children(connection: sqlite3.Connection, phase: str, rows: list[Any]) -> list[Probe]:
+def with_children(connection: sqlite3.Connection, phase: str, rows: list[Any]) -> list[Probe]:
+    """Whole probes from (probe, attempt, step, idx, group_idx, verdict, reason, expected, depth, program, skills,
+    reward), in that order."""
     numbers = json.dumps([row[0] for row in rows])
     images: dict[int, list[Image]] = {row[0]: [] for row in rows}
     turns: dict[int, list[Turn]] = {row[0]: [] for row in rows}

@@ -420,3 +420,6 @@ def _insert(connection: sqlite3.Connection, rows: ProbeRows) -> None:
     )
     connection.executemany("INSERT INTO turns VALUES (?, ?, ?, ?, ?)", rows.turns)
     connection.executemany("INSERT INTO reward_terms VALUES (?, ?, ?)", rows.terms)
+    connection.executemany(
+        "INSERT INTO probe_texts (rowid, question, answer, expected, reason) VALUES (?, ?, ?, ?, ?)", rows.texts
+    )
