@@ -54,7 +54,7 @@ def test_a_run_that_was_broken_off_asks_the_same_as_one_that_was_not(name: str, 
     settings = METHODS[name]
     whole, calls = asked(config_of(images, tmp_path / "whole", settings))
     assert len(whole) == 48 and calls <= 48  # equal questions about an image are put once in a step
-    assert sum(probe.verdict.valid for probe in whole) > 24
+    assert sum(probe.verdict.valid for probe in whole) > 16  # it is asked for families that it is bad at, too
     # 36 calls: the third step would need up to 16 more, and is not begun.
     first, first_calls = asked(config_of(images, tmp_path / "broken", {**settings, "limits.max_target_calls": 36}))
     assert len(first) == 32 and first_calls <= 36
