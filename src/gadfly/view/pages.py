@@ -29,15 +29,15 @@ OTHERS: Final = 12
 MAX_SKILLS: Final = 2000
 
 KEYS: Final = (
-    ("r", Verdict.RIGHT, "Right", "a good question, answered correctly"),
-    ("w", Verdict.WRONG, "Wrong", "a good question, answered incorrectly"),
-    ("i", Verdict.INVALID, "Invalid", "not a good question"),
+    ("r", Verdict.RIGHT, "Right", "a fair question, answered correctly"),
+    ("w", Verdict.WRONG, "Wrong", "a fair question, answered incorrectly"),
+    ("i", Verdict.INVALID, "Invalid", "not a fair question"),
     ("u", Verdict.UNDECIDED, "Cannot tell", "it counts nowhere"),
 )
 _RATES: Final = (
-    ("fdr", "Failures found", "{k} good questions answered wrongly, of n = {n} that could be judged", "FDR"),
-    ("valid", "Good questions", "{k} good questions, of n = {n} that could be judged", "valid rate"),
-    ("failure", "Failures among good questions", "{k} answered wrongly, of n = {n} good questions", "failure rate"),
+    ("fdr", "Failures found", "{k} fair questions answered wrongly, of n = {n} that could be judged", "FDR"),
+    ("valid", "Fair questions", "{k} fair questions, of n = {n} that could be judged", "valid rate"),
+    ("failure", "Failures among fair questions", "{k} answered wrongly, of n = {n} fair questions", "failure rate"),
     ("undecided", "Not judged", "{k} could not be judged, of n = {n} in all; not the target's fault", "UNDECIDED rate"),
 )
 

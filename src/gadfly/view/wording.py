@@ -13,9 +13,9 @@ from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
 
 VERDICT_WORDS: Final = {
-    "RIGHT": "the target answered a good question correctly",
-    "WRONG": "the target answered a good question incorrectly",
-    "INVALID": "the question was a bad one, so the answer does not count",
+    "RIGHT": "the target answered a fair question correctly",
+    "WRONG": "the target answered a fair question incorrectly",
+    "INVALID": "the question was not a fair one, so the answer does not count",
     "UNDECIDED": "nothing could be judged, for a reason that is not the target's",
 }
 
