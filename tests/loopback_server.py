@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 Body = dict[str, Any]
+STALL_S = 30.0
 HEADERS = {
     200: "OK",
     400: "Bad Request",
@@ -48,6 +49,9 @@ class Act(StrEnum):
     WRONG_KEY = "wrong_key"
     NO_QUOTA = "no_quota"
 
+
+FAULTS = [act for act in Act if act not in (Act.ANSWER, Act.WRONG_KEY, Act.NO_QUOTA, Act.TRICKLE)]
+"""What may go wrong with one request of many. A wrong key or an empty account ends a run."""
 
 Plan = Callable[[int, Body], Act]
 """What to do with the n-th request (from 0), given its body."""
@@ -95,7 +99,6 @@ class LoopbackServer:
         *,
         answer: Callable[[Body], str] = answer_to,
         latency_s: float = 0.0,
-        stall_s: float = 30.0,
         retry_after: str | None = "0",
         capacity: int | None = None,
         upstream: str | None = None,
@@ -105,7 +108,6 @@ class LoopbackServer:
         self._plan = plan
         self._answer = answer
         self._latency_s = latency_s
-        self._stall_s = stall_s
         self._retry_after = retry_after
         self._capacity = capacity
         self._upstream = upstream
@@ -196,7 +198,7 @@ class LoopbackServer:
             case Act.HANG_UP:
                 return False
             case Act.STALL:
-                await asyncio.sleep(self._stall_s)
+                await asyncio.sleep(STALL_S)
                 return False
             case Act.THROTTLE:
                 status, whole = 429, _error("slow down", "rate_limit_exceeded")

@@ -28,7 +28,7 @@ from gadfly.models.data_urls import data_url
 from gadfly.models.endpoint import EndpointModel, Patience
 from gadfly.models.wire import Fault, Reply, Request, Tokens, read_body, retry_after_s
 from gadfly.records import Chat, Completion, Image, Message, Sampling, Schema
-from loopback_server import Act, Body, LoopbackServer, texts_of
+from loopback_server import FAULTS, Act, Body, LoopbackServer, texts_of
 
 KEY = "sk-a-key-that-nobody-may-see-3141592653"
 QUICK = Patience(timeout_s=5.0, backoff_s=0.01, max_backoff_s=0.05, gone_s=0.3)
@@ -339,7 +339,6 @@ def test_as_many_at_once_as_allowed_and_no_more() -> None:
     assert server.most_under_way == 16  # how much that brings: test_models_dispatch.py, and the benchmark
 
 
-FAULTS = [act for act in Act if act not in (Act.ANSWER, Act.WRONG_KEY, Act.NO_QUOTA, Act.TRICKLE)]
 FINAL = {
     Act.WRONG_MODEL: "endpoint_http_404",
     Act.BAD_REQUEST: "endpoint_http_400",
@@ -395,7 +394,7 @@ def test_nothing_lost_nothing_doubled_every_error_with_its_reason(n: int, monkey
 
     told: list[Tokens] = []
     patience = Patience(timeout_s=2.0, backoff_s=0.01, max_backoff_s=0.05)
-    with LoopbackServer(plan, latency_s=0.005, stall_s=6.0) as server:
+    with LoopbackServer(plan, latency_s=0.005) as server:
         model = endpoint(server.url, patience=patience, on_tokens=told.append)
         answers = model.complete([chat(f" number {k}") for k in range(n)], GREEDY)
     assert len(answers) == len(tries) == n

@@ -1,4 +1,4 @@
-"""A checkpoint behind `transformers serve`, on loopback, gives the answers that it gives in this process."""
+"""A bundled checkpoint behind `transformers serve`, on loopback, gives the answers that it gives in this process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import pytest
 from PIL import Image as pil
 from PIL.Image import Image as Picture
 
-from checkpoints import build_llava
 from cli_calls import Cli, probes_of
 from gadfly.models.endpoint import EndpointModel, Patience
 from gadfly.models.local import LocalModel
 from gadfly.models.wire import Request, Tokens
-from gadfly.records import Chat, Image, Message, Sampling
-from loopback_server import Act, Body, LoopbackServer
+from gadfly.records import Chat, Image, Message, Sampling, Verdict
+from gadfly.testbed.checkpoints import bundled
+from loopback_server import FAULTS, Act, Body, LoopbackServer
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,14 +42,14 @@ def picture(image: Image) -> Picture:
 
 
 def chats() -> list[Chat]:
-    questions = ("How many squares are there?", "Is the circle blue?", "What colour is the star?")
+    questions = ("how many squares are there ?", "is the circle blue ?", "what colour is the star ?")
     images = [Image(f"{n:064x}", f"{n}.png", 96 + 8 * n, 96) for n in range(3)]
     return [(Message("user", (image, question)),) for image in images for question in questions]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_llava(tmp_path_factory.mktemp("served") / "llava")
+def checkpoint() -> Path:
+    return bundled("clean")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_whole_sweep_against_it_equals_one_in_this_process(
     cli: Cli, album: Path, checkpoint: Path, url: str, tmp_path: Path
 ) -> None:
     options = ["--images", album, "--target", checkpoint, "--questioner", "uniform", "--verifier", "oracle", "--n", 12]
-    options += ["--out", tmp_path, "--set", "reward.embedder=hash", "--set", "target.max_new_tokens=8"]
+    options += ["--out", tmp_path, "--set", "reward.embedder=hash", "--set", "target.prompt=testbed_target"]
     served = cli("sweep", *options, "--name", "served", "--target-url", url, "--json")
     assert served.status == 0, served.err
     assert cli("sweep", *options, "--name", "local").status == 0
@@ -122,6 +122,34 @@ def test_a_whole_sweep_against_it_equals_one_in_this_process(
     assert len({turns[0].answer.text for _, turns, _ in here}) > 3
     usage = json.loads(served.out)["usage"]["target"]
     assert usage["uncounted"] == 0 and usage["prompt_tokens"] > 16 * usage["calls"]
+
+
+@pytest.mark.parametrize("n", [500, pytest.param(5000, marks=pytest.mark.soak)])
+def test_three_faults_in_ten_calls_make_no_answer_wrong(
+    n: int, cli: Cli, album: Path, checkpoint: Path, url: str, tmp_path: Path
+) -> None:
+    """Every fault there is, stalls of 30 seconds among them, between the whole loop and the real server."""
+    rng = random.Random(2)
+
+    def plan(number: int, body: Body) -> Act:
+        return rng.choice(FAULTS) if rng.random() < 0.3 else Act.ANSWER
+
+    options = ["--images", album, "--target", checkpoint, "--questioner", "uniform", "--verifier", "oracle", "--n", n]
+    options += ["--out", tmp_path, "--set", "reward.embedder=hash", "--set", "cache.max_bytes=0"]
+    options += ["--set", "target.prompt=testbed_target", "--set", "target.max_new_tokens=4"]
+    assert cli("sweep", *options, "--name", "local").status == 0
+    with LoopbackServer(plan, upstream=url) as proxy:
+        options += ["--target-url", proxy.url, "--set", "target.timeout_s=3", "--set", "target.max_concurrency=8"]
+        assert cli("sweep", *options, "--name", "served").status == 0
+    here, there = ({p.key: p for p in probes_of(tmp_path / name)} for name in ("local", "served"))
+    assert here.keys() == there.keys() and len(here) == n  # nothing lost, nothing doubled
+    undecided = [p for p in there.values() if p.verdict is Verdict.UNDECIDED]
+    assert all((p.judgement.reason or "").startswith("target_error: endpoint_") for p in undecided)
+    for key in there.keys() - {p.key for p in undecided}:
+        assert (there[key].answer, there[key].judgement) == (here[key].answer, here[key].judgement)
+    wrong = sum(p.verdict is Verdict.WRONG for p in there.values())
+    assert wrong > 10 and 0 < len(undecided) < 0.4 * n
+    assert {act for act in FAULTS if proxy.acts[act]} == set(FAULTS)
 
 
 def test_a_wrong_name_says_so(url: str) -> None:
