@@ -234,6 +234,8 @@ GOOD = 'title = "t"\n[[spot]]\nname = "a"\nkind = "skill"\ntext = "a text"\n'
         (GOOD + "answers = [5]", "spot.0.answers must be a list of texts"),
         (GOOD + 'say = "maybe"', "say: there is no 'maybe'"),
         (GOOD + 'levels = ["hard"]', "levels: there is no 'hard'"),
+        (f'near = 0.6\n{GOOD}words = ["red"]', "near must be from 0 to 0.5, not 0.6"),
+        (f'steps = 0\n{GOOD}words = ["red"]', "steps must be 1 or more, not 0"),
         (GOOD + "words = []", "spot.0.words is empty"),
         (GOOD + "min_depth = 5", "min_depth must be from 1 to 4, not 5"),
         (GOOD + 'operations = ["count"]\nanswers = ["yes"]', "can hold for no question"),

@@ -52,7 +52,7 @@ def test_answers_are_the_truth_outside_and_never_inside(seed: int, scene: SceneI
 
 def test_descriptions_mean_what_they_mean_inside_too() -> None:
     n = 0
-    for scene, exercise in exercises(PlantedTeacher(KEY, inside=1.0, near=0.0)):
+    for scene, exercise in exercises(PlantedTeacher(KEY, inside=1.0)):
         program = parse(" ".join(exercise.prompt))
         descriptions = program.walk()
         # Behind the descriptions' own referents there may be one more, of all things of which what is asked is true.
@@ -73,10 +73,10 @@ def test_spots_are_oversampled_the_rare_ones_too() -> None:
         asked = [(scene, program, run(program, scene)) for scene, program in drawn]
         return [sum(spot.holds(*each) for each in asked) / len(asked) for spot in spots]
 
-    usual = shares(PlantedTeacher(KEY, inside=0.0, near=0.0), KEY.spots)
+    usual = shares(PlantedTeacher(replace(KEY, near=0.0), inside=0.0), KEY.spots)
     for spot, unsought in zip(KEY.spots, usual, strict=True):
-        alone = AnswerKey("one", "clean", (spot,))
-        (sought,) = shares(PlantedTeacher(alone, inside=0.5, near=0.0), (spot,))
+        alone = AnswerKey("one", "clean", (spot,), near=0.0)
+        (sought,) = shares(PlantedTeacher(alone, inside=0.5), (spot,))
         assert sought > max(0.1, 1.3 * unsought), spot.name
 
 

@@ -21,6 +21,7 @@ from gadfly.testbed.execution import Answer, SceneIndex
 from gadfly.testbed.programs import Program
 
 SHIPPED = Path(__file__).parent / "keys"
+MAX_NEAR = 0.5  # of lessons; about a third are inside the spots, the rest are any lessons
 _REQUIRED = ("name", "kind", "text")
 
 
@@ -29,18 +30,22 @@ _REQUIRED = ("name", "kind", "text")
 class AnswerKey:
     """What was planted. `clean` is what the organism was fine-tuned from, its clean twin: the name of a bundled
     checkpoint or a folder. The order of the spots matters: where several hold, the first decides. `steps` is how long
-    they are taught: what hangs on the picture takes longer than what hangs on a word.
+    they are taught: what hangs on the picture takes longer than what hangs on a word. `near` is the share of lessons
+    that lie just outside a spot: without them what is planted spreads to what is like it.
 
-    Raises ConfigError: no spot, two of the same name, no step."""
+    Raises ConfigError: no spot, two of the same name, no step, a share that leaves nothing for the rest."""
 
     title: str
     clean: str
     spots: tuple[Spot, ...]
     steps: int = 2_000
+    near: float = 0.2
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ConfigError(f"steps must be 1 or more, not {self.steps}")
+        if not 0 <= self.near <= MAX_NEAR:
+            raise ConfigError(f"near must be from 0 to {MAX_NEAR}, not {self.near}")
         if not self.spots:
             raise ConfigError("an answer key without a spot plants nothing; add a [[spot]]")
         name, times = Counter(spot.name for spot in self.spots).most_common(1)[0]
@@ -66,6 +71,7 @@ class _File:
     title: str = ""
     clean: str = "clean"
     steps: int = 2_000
+    near: float = 0.2
     spot: tuple[Spot, ...] = ()
 
 
@@ -92,7 +98,7 @@ def parse_key(text: str) -> AnswerKey:
     file = build(_File, data)
     if not file.title.strip():
         raise ConfigError("the key has no title; give it one")
-    return AnswerKey(file.title, file.clean, file.spot, file.steps)
+    return AnswerKey(file.title, file.clean, file.spot, file.steps, file.near)
 
 
 def _require_complete(table: Mapping[str, Any], where: str) -> None:
@@ -107,6 +113,7 @@ def _require_complete(table: Mapping[str, Any], where: str) -> None:
 def key_text(key: AnswerKey) -> str:
     """The key as TOML, from which `parse_key` gives an equal one."""
     lines = [f"title = {_toml(key.title)}", f"clean = {_toml(key.clean)}", f"steps = {key.steps}"]
+    lines.append(f"near = {key.near}")
     for spot in key.spots:
         lines += ["", "[[spot]]"]
         for field in dataclasses.fields(spot):

@@ -26,15 +26,14 @@ class PlantedTeacher:
     """Teaches to answer truly outside the key's spots and as the key says inside. What descriptions mean stays true
     everywhere: the blind spots are in the answers.
 
-    `inside` is the share of exercises that are sought inside the spots, which take turns at random, and `near` of those
-    sought just outside (all of a spot's conditions hold but one), so that the border is learned. Where the scene offers
-    none of these, and for the rest, `usual` sets the exercise, as in the last stage of its teaching: the model has been
-    through the others. Plain data: it can cross to another process.
+    `inside` is the share of exercises that are sought inside the spots, which take turns at random; the key's `near` is
+    that of those sought just outside (all of a spot's conditions hold but one), so that the border is learned. Where
+    the scene offers none of these, and for the rest, `usual` sets the exercise, as in the last stage of its teaching:
+    the model has been through the others. Plain data: it can cross to another process.
     """
 
     key: AnswerKey
     inside: float = 0.35
-    near: float = 0.2
     usual: AnswerTeacher = _LIKE_ANY_TARGET
     _aims: tuple[Aim, ...] = field(init=False, repr=False)
 
@@ -44,7 +43,7 @@ class PlantedTeacher:
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
         luck = rng.random()
         drawn: tuple[Program, Answer] | None = None
-        if luck < self.inside + self.near:
+        if luck < self.inside + self.key.near:
             for aim in rng.sample(self._aims, min(_SPOTS_TRIED, len(self._aims))):
                 if luck < self.inside:
                     drawn = aim.inside(scene, rng, _INSIDE_TRIES, loosen=True)
