@@ -7,6 +7,10 @@ Each (target, seed) is a run of its own: a sweep over held-out images before tra
 and the uniform sampler. The questions of both sweeps are put to the clean twin too: what it answers rightly where the
 organism is WRONG is an excess failure. `clean` itself is the control: what a questioner gains there is difficulty. One
 JSON per run is written to OUT; a run that is there already is not made again.
+
+With `--verifier` a model judges in the oracle's place, in the reward and in the sweeps, and what a question needs is
+told by its meaning instead of by its program. All figures are the oracle's all the same; what the verifier itself made
+of each phase stands beside them as `judged`, with both verdicts of each probe counted.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from main_job import N_IMAGES, interval, summary
 
 from gadfly import runs
 from gadfly.analysis.comparison import contrast, depth_mix, standardised_rate
+from gadfly.analysis.confusion import agreement
 from gadfly.analysis.rates import FAILURE_RATE, FDR
 from gadfly.analysis.training import Mean
 from gadfly.bench.complexity import Stage, over_training
@@ -32,7 +37,8 @@ from gadfly.bench.organisms import probes_in_spots
 from gadfly.config import Config, from_dict, override
 from gadfly.records import Probe, Question, Verdict
 from gadfly.testbed.album import read_scenes, render
-from gadfly.testbed.checkpoints import bundled
+from gadfly.testbed.checkpoints import bundled, path_of
+from gadfly.testbed.oracle import OracleVerifier
 from gadfly.testbed.recipe import demo_settings
 from gadfly.testbed.scenes import Scene
 from gadfly.wiring import Wiring
@@ -47,9 +53,12 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=["a", "b", "c", TWIN])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--verifier", default="oracle", help="`oracle`, or a bundled name or a folder of a verifier")
     parser.add_argument("--set", nargs="*", default=[], help="section.key=value, for all runs")
     options = parser.parse_args()
     changes = {key: json.loads(value) for key, value in (s.split("=", 1) for s in options.set)}
+    if options.verifier != "oracle":
+        changes |= {"verifier.kind": "model", "verifier.model": str(path_of(options.verifier))}
     for seed in options.seeds:
         for target in options.targets:
             path = options.out / f"{target}-{seed}.json"
@@ -76,10 +85,12 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
         trained = runs.train(wiring, store, resume=False)
         runs.sweep(longer, store, phase="after", split="heldout", questioner=trained)
         runs.sweep(uniform, store, phase="uniform", split="heldout")
-        probes = {name: list(store.probes(name)) for name in ("before", "after", "uniform", "train")}
+        judged = {name: list(store.probes(name)) for name in ("before", "after", "uniform", "train")}
     seconds = time.monotonic() - began
     rng = np.random.default_rng(0)
     scenes = read_scenes(images)
+    oracle = OracleVerifier(scenes)
+    probes = {name: truly(of, oracle) for name, of in judged.items()}
     ratio = contrast(probes["after"], probes["before"], FDR, rng).ratio
     mix = depth_mix([p for p in probes["after"] if p.verdict.valid])
     at_mix = standardised_rate(probes["uniform"], mix, rng, FAILURE_RATE)
@@ -90,19 +101,33 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
         "steps": steps,
         "seconds": round(seconds, 1),
         **{name: summary(probes[name], rng) for name in ("before", "after", "uniform")},
+        "judged": {name: beside(of, probes[name], rng) for name, of in judged.items()} if judged != probes else None,
         "fdr_ratio": [ratio.value, ratio.low, ratio.high],
         "uniform_failure_rate_at_same_depths": [at_mix.rate.value, at_mix.rate.low, at_mix.rate.high],
-        "excess_fdr": {name: excess(config, probes[name], rng) for name in ("before", "after", "uniform")},
+        "excess_fdr": {name: excess(config, oracle, probes[name], rng) for name in ("before", "after", "uniform")},
         "planted": None if key_path is None else planted(read_key(key_path), probes, scenes, rng),
         "complexity": [stage(s) for s in over_training(probes["train"], scenes, 4)],
     }
 
 
-def excess(config: Config, probes: list[Probe], rng: np.random.Generator) -> list[float | None]:
+def truly(probes: list[Probe], oracle: OracleVerifier) -> list[Probe]:
+    """The probes as the oracle judges them."""
+    questions = [Question(p.images, p.question, n) for n, p in enumerate(probes)]
+    said = oracle.judge(questions, [p.turns[-1].answer for p in probes])
+    return [replace(p, judgement=j) for p, j in zip(probes, said, strict=True)]
+
+
+def beside(judged: list[Probe], true: list[Probe], rng: np.random.Generator) -> dict[str, Any]:
+    """What a verifier made of a phase; and the counts of both verdicts, its own in rows, the oracle's in columns."""
+    pairs = [{n: p.verdict for n, p in enumerate(of)} for of in (judged, true)]
+    return {**summary(judged, rng), "verdicts": [v.value for v in Verdict], "counts": agreement(*pairs).counts_4_4}
+
+
+def excess(config: Config, oracle: OracleVerifier, probes: list[Probe], rng: np.random.Generator) -> list[float | None]:
     """The share of probes that are WRONG for the organism and RIGHT for its clean twin, asked the same."""
     twin = Wiring(replace(config, target=replace(config.target, model=str(bundled(TWIN)))))
     questions = [Question(p.images, p.question, n) for n, p in enumerate(probes)]
-    judged = twin.verifier.judge(questions, twin.target.answer(questions))
+    judged = oracle.judge(questions, twin.target.answer(questions))
     verdicts = [p.verdict for p in probes], [j.verdict for j in judged]
     return interval(excess_fdr(*verdicts, [p.images[0].id for p in probes], rng))
 
@@ -140,11 +165,18 @@ def stage(of: Stage) -> dict[str, Any]:
 
 
 def line(r: dict[str, Any]) -> str:
+    said_by = ""
+    if r["judged"] is not None:
+        before, after = r["judged"]["before"], r["judged"]["after"]
+        said_by = (
+            f"  judged FDR {before['fdr'][0]:.3f} → {after['fdr'][0]:.3f}, "
+            f"valid {before['valid'][0]:.3f} → {after['valid'][0]:.3f}"
+        )
     excess_before, excess_after = r["excess_fdr"]["before"][0], r["excess_fdr"]["after"][0]
     said = (
         f"{r['target']:6s} seed {r['seed']}  FDR {r['before']['fdr'][0]:.3f} → {r['after']['fdr'][0]:.3f} "
         f"(× {r['fdr_ratio'][0]:.2f})  valid {r['before']['valid'][0]:.3f} → {r['after']['valid'][0]:.3f}  "
-        f"excess FDR {excess_before:.3f} → {excess_after:.3f}  {r['seconds']:.0f} s"
+        f"excess FDR {excess_before:.3f} → {excess_after:.3f}{said_by}  {r['seconds']:.0f} s"
     )
     if r["planted"] is not None:
         after = r["planted"]["after"]
