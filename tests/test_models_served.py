@@ -143,7 +143,7 @@ def test_three_faults_in_ten_calls_make_no_answer_wrong(
     with LoopbackServer(plan, upstream=url) as proxy:
         options += ["--target-url", proxy.url, "--set", "target.timeout_s=3", "--set", "target.max_concurrency=8"]
         assert cli("sweep", *options, "--name", "served").status == 0
-    with warnings.catch_warnings():  # of thousands of calls that are given up, one may leave its socket to the collector
+    with warnings.catch_warnings():  # a call that is given up may leave its socket to the collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
     here, there = ({p.key: p for p in probes_of(tmp_path / name)} for name in ("local", "served"))
