@@ -90,6 +90,9 @@ def test_the_sample_is_the_audits(folder: Path, live: LiveRun) -> None:
         {"q": "it 1"},
         {"q": "yes", "verdict": "INVALID"},
         {"q": "VAGUE"},
+        {"q": "vag"},
+        {"q": "is it"},
+        {"q": "s it"},
         {"image": "dir/3"},
         {"image": f"{7919 % 64:064x}"},
         {"group": "1.2.1"},
@@ -108,7 +111,7 @@ def test_filters_find_what_looking_at_every_probe_finds(folder: Path, live: Live
             and ("skill" not in given or given["skill"] in (probe.judgement.skills or ()))
             and key.step >= int(given.get("first", 0))
             and key.step <= int(given.get("last", 10**9))
-            and ("q" not in given or any(re.search(rf"\b{given['q']}\b", text, re.IGNORECASE) for text in texts))
+            and ("q" not in given or any(re.search(rf"\b{given['q']}", text, re.IGNORECASE) for text in texts))
             and (
                 "image" not in given or any(given["image"] in (i.id, i.path.removesuffix(".png")) for i in probe.images)
             )
@@ -142,6 +145,12 @@ def test_a_refresh_reads_what_was_stored_since_and_what_was_superseded(folder: P
         current = store.counts()
     assert live.refresh() == 1 and live.columns.n == before + 1
     assert int(live.columns.current_N().sum()) == sum(current.values())
+
+
+@pytest.mark.parametrize("text", ["?!", '"', "*", '" NEAR "', "\0", "it*s", "-"])
+def test_a_search_for_signs_is_no_syntax(live: LiveRun, text: str) -> None:
+    found = find(live.connection, live.columns, Filter.of({"q": text}))
+    assert found.total == 0
 
 
 def test_labels_are_written_beside_a_writer_in_another_process(folder: Path, live: LiveRun) -> None:

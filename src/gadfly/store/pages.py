@@ -46,11 +46,12 @@ def read_numbered(connection: sqlite3.Connection, numbers: Sequence[int]) -> lis
 
 
 def search(connection: sqlite3.Connection, text: str, limit: int, column: str | None = None) -> NDArray[np.int64]:
-    """The numbers of the newest `limit` probes with these words in a row, newest first. `column` is question, answer,
-    expected or reason; None is any."""
+    """The numbers of the newest `limit` probes with these words in a row, newest first, of which the last may be the
+    beginning of a word. `column` is question, answer, expected or reason; None is any."""
     assert column in (None, "question", "answer", "expected", "reason")
-    # A quoted text is words to FTS5, never syntax.
-    quoted = '"' + text.replace("\0", " ").encode("utf-8", "replace").decode().replace('"', '""') + '"'
+    # A quoted text is words to FTS5, never syntax; the star behind it lets the last one go on. It needs no index of
+    # prefixes, which would be written with each probe: words that begin alike stand side by side in the index.
+    quoted = '"' + text.replace("\0", " ").encode("utf-8", "replace").decode().replace('"', '""') + '"*'
     rows = connection.execute(
         "SELECT rowid FROM probe_texts WHERE probe_texts MATCH ? ORDER BY rowid DESC LIMIT ?",
         (quoted if column is None else f"{column} : {quoted}", limit),
