@@ -237,3 +237,23 @@ def test_labels_given_at_the_terminal_are_kept_one_by_one(cli: Cli, run: Path, m
     keys = iter("q")
     said = cli("audit", run, "--labeller", "ann")
     assert said.status == 0 and "4/" in said.out and "labels for only" in said.out
+
+
+def test_labels_are_written_while_a_run_holds_its_lock(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    keys: Iterator[str] = iter("wwziq")  # the second W is taken back
+    monkeypatch.setattr(typer, "getchar", lambda: next(keys))
+    before = probes_of(run)
+    with SqliteStore.open(run) as writer:
+        attempt = writer.begin_attempt("train")
+        refused = cli("audit", f"{run}:sweep", "--null")
+        assert refused.status == 2 and "another process is writing" in refused.err, "the lock is held"
+        assert cli("audit", f"{run}:sweep", "--labeller", "ann").status == 0
+        said = cli("audit", f"{run}:sweep", "--labeller", "oracle", "--n", 30, "--json")
+        assert said.status == 0, said.err
+        writer.end_attempt(attempt, "finished")  # and the run goes on unharmed
+        labels = writer.labels()
+    assert [one.verdict for one in labels if one.labeller == "ann"] == [WRONG, INVALID]
+    assert sum(map(sum, json.loads(said.out)["counts_3_3"])) == sum(one.labeller == "oracle" for one in labels) > 10
+    assert probes_of(run) == before

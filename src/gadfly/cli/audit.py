@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gadfly.config import Config
     from gadfly.counts import Counts
     from gadfly.records import Probe, ProbeKey, Verdict
+    from gadfly.store.labelling import LabelWriter
     from gadfly.store.labels import Label
     from gadfly.store.sqlite import SqliteStore
 
@@ -42,19 +43,26 @@ def audit(
     """Label a sample of a run's probes, and say how far its verifier can be believed: sensitivity, specificity,
     agreement, and every rate corrected for its errors. Without a terminal, or with --json, nobody is asked: what was
     labelled before counts."""
+    from gadfly.store.labelling import LabelWriter, bring_up_to_date
+
     folder, wanted = folder_and_phase(run)
     if null:
         _null(folder, wanted, images, as_json)
         return
     by_hand = labeller != ORACLE and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
-    with _opened(folder, read_only=labeller != ORACLE and not by_hand) as store:
+    if labeller == ORACLE or by_hand:
+        bring_up_to_date(folder)
+    with _opened(folder, read_only=True) as store:  # so that a run may be writing to it
         config = _config(store, images)
         phase = one_phase(store, wanted, folder)
         probes = list(store.probes(phase))
-        if labeller == ORACLE:
-            _label_by_oracle(store, _sample(probes, n, seed), config)
-        elif by_hand:
-            _label_by_hand(store, _sample(probes, n, seed), labeller, config)
+        if labeller == ORACLE or by_hand:
+            sample, labelled = _sample(probes, n, seed), [one.key for one in store.labels(labeller)]
+            with LabelWriter(folder) as writer:
+                if by_hand:
+                    _label_by_hand(writer, sample, labelled, labeller, config)
+                else:
+                    _label_by_oracle(writer, sample, labelled, config)
         labels = store.labels()
         said = _drawn(labels, labeller)
         if not said:
@@ -152,18 +160,20 @@ def _sample(probes: list[Probe], n: int, seed: int) -> list[Probe]:
     return draw(probes, n, seed, is_unparsable)
 
 
-def _label_by_hand(store: SqliteStore, sample: list[Probe], labeller: str, config: Config) -> None:
+def _label_by_hand(
+    to: LabelWriter, sample: list[Probe], labelled: list[ProbeKey], labeller: str, config: Config
+) -> None:
     from gadfly.cli.labelling import label
 
     def keep(key: ProbeKey, verdict: Verdict) -> None:
-        store.label(labeller, key, verdict, drawn=True)
+        to.label(labeller, key, verdict, drawn=True)
 
     try:
         label(
             sample,
-            [one.key for one in store.labels(labeller)],
+            labelled,
             keep,
-            lambda key: store.unlabel(labeller, key),
+            lambda key: to.unlabel(labeller, key),
             lambda probe: ", ".join(str(Path(config.images.path) / image.path) for image in probe.images),
             typer.getchar,
         )
@@ -172,18 +182,18 @@ def _label_by_hand(store: SqliteStore, sample: list[Probe], labeller: str, confi
     say()
 
 
-def _label_by_oracle(store: SqliteStore, sample: list[Probe], config: Config) -> None:
+def _label_by_oracle(to: LabelWriter, sample: list[Probe], labelled: list[ProbeKey], config: Config) -> None:
     from gadfly.cli.options import with_verifier
     from gadfly.records import Question
     from gadfly.wiring import Wiring
 
-    done = {one.key for one in store.labels(ORACLE)}
+    done = set(labelled)
     left = [probe for probe in sample if probe.key not in done]
     judge = Wiring(with_verifier(config, ORACLE, None, None)).verifier
     questions = [Question(probe.images, probe.question, probe.group) for probe in left]
     judged = judge.judge(questions, [probe.turns[-1].answer for probe in left])
     for probe, judgement in zip(left, judged, strict=True):
-        store.label(ORACLE, probe.key, judgement.verdict, drawn=True)
+        to.label(ORACLE, probe.key, judgement.verdict, drawn=True)
 
 
 def _drawn(labels: list[Label], labeller: str) -> dict[ProbeKey, Verdict]:

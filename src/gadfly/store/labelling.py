@@ -17,14 +17,14 @@ from gadfly.records import ProbeKey, Verdict
 from gadfly.store.faults import store_errors
 from gadfly.store.labels import delete_label, write_label
 from gadfly.store.schema import check_is_ours, schema_version, shipped_migrations
-from gadfly.store.sqlite import BUSY_TIMEOUT_S, STORE_NAME
+from gadfly.store.sqlite import BUSY_TIMEOUT_S, STORE_NAME, SqliteStore
 
 
 @final
 class LabelWriter:
     """Keeps and takes back labels. A context manager that closes the file.
 
-    Raises StoreError where there is no store, or one of another version: `SqliteStore.open` brings it up to date.
+    Raises StoreError where there is no store, or one of another version: `bring_up_to_date` sees to that.
     """
 
     def __init__(self, folder: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -68,3 +68,21 @@ class LabelWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def bring_up_to_date(folder: Path) -> None:
+    """Migrate an older store, so that labels can be written to it. Raises StoreError where there is none, it is not
+    ours, or it is older and a run is writing to it."""
+    path = folder / STORE_NAME
+    if not path.is_file():
+        raise StoreError(f"{folder}: no {STORE_NAME} in it; give the folder of a Gadfly run")
+    with store_errors(path):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            newest = len(shipped_migrations())
+            check_is_ours(connection, path, newest)
+            old = schema_version(connection) < newest
+        finally:
+            connection.close()
+    if old:
+        SqliteStore.open(folder).close()

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Final, final
 
 from gadfly.analysis.usage import by_role
-from gadfly.errors import StoreError
 from gadfly.probing import UNPARSABLE
 from gadfly.records import ProbeKey, Usage, Verdict
 from gadfly.store.columns import ProbeColumns
 from gadfly.store.faults import store_errors
-from gadfly.store.labelling import LabelWriter
+from gadfly.store.labelling import LabelWriter, bring_up_to_date
 from gadfly.store.pages import NumberedProbe, read_numbered
-from gadfly.store.schema import check_is_ours, schema_version, shipped_migrations
 from gadfly.store.sqlite import STORE_NAME, Run, SqliteStore
 from gadfly.view.figures import Figures, PhaseColumns, figures, sample
 from gadfly.view.labels import SEED
@@ -39,7 +37,7 @@ class LiveRun:
     def __init__(self, folder: Path, on_progress: Callable[[int, int], None] | None = None) -> None:
         self.folder = folder
         path = folder / STORE_NAME
-        _bring_up_to_date(folder)
+        bring_up_to_date(folder)
         with SqliteStore.open(folder, read_only=True) as store:
             self.run: Run = store.run
         with store_errors(path):
@@ -131,20 +129,3 @@ class LiveRun:
             self._writer.unlabel(labeller, key)
         else:
             self._writer.label(labeller, key, verdict, drawn=drawn)
-
-
-def _bring_up_to_date(folder: Path) -> None:
-    """An older store is migrated, unless a run is writing to it."""
-    path = folder / STORE_NAME
-    if not path.is_file():
-        raise StoreError(f"{folder}: no {STORE_NAME} in it; give the folder of a Gadfly run")
-    with store_errors(path):
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            newest = len(shipped_migrations())
-            check_is_ours(connection, path, newest)
-            old = schema_version(connection) < newest
-        finally:
-            connection.close()
-    if old:
-        SqliteStore.open(folder).close()
