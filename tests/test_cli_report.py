@@ -90,6 +90,46 @@ def test_several_runs_are_compared_and_the_first_is_reported(
     assert "one:sweep against two:sweep" in text
 
 
+def test_what_was_done_later_is_in_the_report_with_the_numbers_of_the_commands(cli: Cli, tmp_path: Path) -> None:
+    """72 questions, a third of them WRONG; of the 24 WRONG the labeller calls every fourth RIGHT: 18 of 72, 25.0%. The
+    verifier calls a third of its own answers WRONG. The other target never is."""
+    images = photographs(tmp_path / "photos")
+    probes = asked(images, 72)
+    run = made(tmp_path / "run", {"sweep": probes, "later": asked(images, 60)}, images)
+    with SqliteStore.open(run) as store:
+        stored = list(store.probes("sweep"))
+        wrong = [probe for probe in stored if probe.verdict is WRONG]
+        for probe in stored:
+            store.label("ann", probe.key, RIGHT if probe in wrong[::4] else probe.verdict, drawn=True)
+            store.label("eve", probe.key, RIGHT, drawn=False)  # with the verdict in view: it counts nowhere
+        for kind, phase, made_of in (
+            ("null", "sweep.null", probes),
+            ("transfer", "sweep.transfer.other", [replace(p, judgement=replace(p.judgement, verdict=RIGHT)) for p in probes]),
+        ):
+            store.begin_replay(phase, kind, "sweep", {}, {"model": "other"} if kind == "transfer" else None)
+            attempt = store.begin_attempt(phase)
+            store.add([replace(p, key=replace(p.key, phase=phase, attempt=attempt)) for p in made_of])
+            store.end_attempt(attempt, "finished")
+    said = cli("report", f"{run}:sweep")
+    assert said.status == 0, said.err
+    text = (run / "report" / "index.html").read_text("utf-8")
+    audited = json.loads(cli("audit", f"{run}:sweep", "--labeller", "ann", "--json").out)
+    fdr = audited["corrected"]["fdr"]
+    assert fdr["value"] == 0.25
+    assert f"25.0%</b> ({100 * fdr['low']:.1f} to {100 * fdr['high']:.1f})" in text
+    assert "ann" in text and "eve" not in text
+    assert "<b>33.3%</b> of its own answers wrong" in text and "sweep.null" in text
+    targets = text[text.index('id="target-table"') : text.index("Failures found are the share")]
+    assert "other" in targets and "0.0%" in targets and "-33.3" in targets
+    assert "sweep.transfer.other" not in text[text.index('id="compare-rates"') :], "it is no phase to compare"
+    # A phase that nobody labelled is corrected by what the verifier does in the other one.
+    assert cli("report", f"{run}:later").status == 0
+    text = (run / "report" / "index.html").read_text("utf-8")
+    there = audited["elsewhere"]["later"]["corrected"]["fdr"]
+    assert f"25.0%</b> ({100 * there['low']:.1f} to {100 * there['high']:.1f})" in text
+    assert "in the phase <bdi>sweep" in text and 'id="target-table"' not in text and 'id="noise"' not in text
+
+
 def test_where_the_pictures_are_gone_the_rest_is_reported(cli: Cli, tmp_path: Path) -> None:
     images = photographs(tmp_path / "photos")
     run = made(tmp_path / "run", {"sweep": asked(images)}, images)

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from browsing import Watched, chromium, watched
+from gadfly.analysis.audit import Corrected
 from gadfly.analysis.taxonomy import Node
 from gadfly.records import Image, Probe, Verdict
 from gadfly.report.build import build_report
@@ -20,8 +21,8 @@ from gadfly.report.exports import report_md
 from gadfly.report.material import Material
 from gadfly.report.views import build_site
 from hostile_texts import HOSTILE
-from made_probes import make_probe
-from report_material import CONFIG, material_of, open_image, ordinary
+from made_probes import WRONG, make_probe
+from report_material import CONFIG, after, material_of, open_image, ordinary
 
 LOOK = """() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
@@ -87,6 +88,19 @@ def hostile_material() -> Material:
     )
     search = replace(material.findings.search, modes=modes)
     script = HOSTILE[0]
+    done = after(material)
+    assert done.transfer is not None and done.noise is not None
+    named = {one.key: WRONG for one in probes}
+    (over,) = done.transfer.modes.values()
+    targets = tuple(replace(done.transfer.targets[0], name=text, phase=text, probes=probes) for text in HOSTILE[:9])
+    transfer = replace(
+        done.transfer,
+        targets=targets,
+        modes={one.id: replace(over, others=dict.fromkeys(HOSTILE[:9], over.own)) for one in modes},
+    )
+    refused = Corrected.refused(script)
+    labelled = tuple(replace(done.labelled[0], labeller=text, said=named) for text in HOSTILE[:9])
+    labelled += tuple(replace(done.labelled[1], labeller=text, phase=text, corrected=refused) for text in HOSTILE[:9])
     return replace(
         material,
         name=script,
@@ -102,6 +116,12 @@ def hostile_material() -> Material:
         ended_by_limit=script,
         remarks=HOSTILE[:30],
         compared=tuple(replace(row, name=text) for text in HOSTILE for row in material.compared),
+        reading=tuple(replace(done.reading[0], mode=one) for one in modes),
+        fresh={one.id: probes[-40:] for one in modes},
+        labelled=labelled,
+        n_labels=len(named),
+        noise=replace(done.noise, phase=script, probes=probes[-40:]),
+        transfer=transfer,
         contrasts=(),
     )
 
@@ -164,6 +184,9 @@ def test_none_runs_when_the_page_is_used(folder: Path, browser: Browser) -> None
         seen.page.get_by_role("button", name="Open all").click()
         seen.page.locator("#mode-table th button").nth(1).click()
         seen.page.get_by_label("Filter failure modes").fill("<script>")
+        assert seen.page.evaluate(LOOK) == CLEAN
+        open_clean(seen, folder / "evidence.html", "#label=%3Cimg%20src=x%20onerror=window.pwned=1%3E")
+        seen.page.locator("#label").select_option(index=5)
         assert seen.page.evaluate(LOOK) == CLEAN
         open_clean(seen, folder / "evidence.html", "#skill=%3Cimg%20src=x%20onerror=window.pwned=1%3E&verdict=<script>")
         for i in range(0, 24, 3):

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from browsing import Watched, chromium, watched
 from gadfly.records import Verdict
 from gadfly.report.build import build_report
-from report_material import material_of, odd_runs, open_image, ordinary
+from report_material import after, followed, material_of, odd_runs, open_image, ordinary
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report") / "report"
     probes = ordinary()
     build_report(material_of(probes, others={"another": probes[:300]}), open_image, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of a training that was labelled, transferred, confirmed."""
+    out = tmp_path_factory.mktemp("done") / "report"
+    build_report(followed(), open_image, out)
     return out
 
 
@@ -61,6 +69,34 @@ def test_the_planted_mode_comes_first_and_its_page_shows_the_evidence(folder: Pa
     assert cards.count() == 20
     assert set(cards.evaluate_all("all => all.map(one => one.dataset.verdict)")) == {"WRONG"}
     assert "counting.count?" in cards.first.inner_text()
+
+
+def test_a_count_of_labels_leads_to_the_probes(done: Path, seen: Watched) -> None:
+    seen.open(done / "index.html")
+    link = seen.page.locator("#verifier .crossed").first.get_by_role("link", name="8", exact=False)
+    assert link.inner_text() == "8"
+    seen.follow(link)
+    shown = seen.page.locator(".card:visible")
+    assert shown.count() == 8
+    assert set(shown.evaluate_all("all => all.map(one => one.dataset.verdict + ', ' + one.dataset.labels)")) == {
+        "WRONG, labelled RIGHT by ann"
+    }
+    seen.page.get_by_label("Label", exact=True).select_option("")
+    assert shown.count() > 8 and "label" not in seen.page.url
+    assert seen.complaints == []
+
+
+def test_a_mode_s_page_shows_fresh_questions_and_other_targets(done: Path, seen: Watched) -> None:
+    seen.open(done / "index.html")
+    assert "1. counting.count" in seen.page.locator(".mode-card h3").first.inner_text()
+    seen.follow(seen.page.locator("#reach-table a").first)
+    first = seen.page.locator(".card").first
+    assert "alike" in first.inner_text() and "it is wrong" in first.inner_text()
+    seen.page.get_by_role("link", name="confirmed").click()
+    assert seen.page.url.endswith("#fresh") and seen.page.locator("section[aria-labelledby=fresh] .card").count() == 6
+    rows = seen.page.locator("section[aria-labelledby=targets] tbody tr")
+    assert [row.split()[0] for row in rows.all_inner_texts()] == ["small-vlm", "alike", "good", "fair"]
+    assert seen.complaints == []
 
 
 def test_a_box_of_the_map_opens_the_tree_there(folder: Path, seen: Watched) -> None:
@@ -184,9 +220,9 @@ def test_keys_alone_reach_everything(folder: Path, seen: Watched) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(folder: Path, browser: Browser, theme: str) -> None:
+def test_axe_finds_no_serious_fault(folder: Path, done: Path, browser: Browser, theme: str) -> None:
     with watched(browser, viewport={"width": 1280, "height": 900}, color_scheme=theme) as seen:
-        for path in pages(folder)[:3]:
+        for path in [*pages(folder)[:3], *pages(done)[:3]]:
             seen.open(path)
             assert seen.page.evaluate("document.documentElement.dataset.theme") == theme
             seen.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
@@ -194,9 +230,9 @@ def test_axe_finds_no_serious_fault(folder: Path, browser: Browser, theme: str) 
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_no_page_is_wider_than_its_window(folder: Path, browser: Browser, width: int) -> None:
+def test_no_page_is_wider_than_its_window(folder: Path, done: Path, browser: Browser, width: int) -> None:
     with watched(browser, viewport={"width": width, "height": 800}) as seen:
-        for path in pages(folder)[:3]:
+        for path in [*pages(folder)[:3], *pages(done)[:3]]:
             seen.open(path)
             assert seen.overflow_px() <= 0, path.name
 
@@ -219,11 +255,11 @@ def test_without_scripts_everything_can_still_be_read(folder: Path, browser: Bro
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(odd_runs()))
-@pytest.mark.parametrize("training", [True, False])
-def test_runs_with_little_to_show_look_right_too(tmp_path: Path, browser: Browser, name: str, training: bool) -> None:
+@pytest.mark.parametrize("kind", ["train", "sweep", "all done"])
+def test_runs_with_little_to_show_look_right_too(tmp_path: Path, browser: Browser, name: str, kind: str) -> None:
     out = tmp_path / "report"
-    probes = odd_runs()[name]
-    build_report(material_of(probes, training=training), open_image, out)
+    material = material_of(odd_runs()[name], training=kind != "sweep")
+    build_report(after(material) if kind == "all done" else material, open_image, out)
     with watched(browser, viewport={"width": 390, "height": 800}) as seen:
         for path in pages(out):
             seen.open(path)

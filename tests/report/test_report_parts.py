@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -19,11 +20,14 @@ from hypothesis import strategies as st
 from PIL.Image import Image as Picture
 
 from gadfly.analysis import items
+from gadfly.analysis.audit import Corrected
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.training import Mean
 from gadfly.errors import ImageError, StoreError
 from gadfly.records import Image, Verdict
 from gadfly.report.build import build_report
+from gadfly.report.exports import modes_csv, report_md
+from gadfly.report.pages import index_page, mode_page
 from gadfly.report.policy import json_block, policy
 from gadfly.report.sampling import sample, spread
 from gadfly.report.taxonomy_map import shade
@@ -32,7 +36,7 @@ from gadfly.report.treemap import Box, squarify
 from gadfly.report.views import KINDS, build_site, evidence_link
 from gadfly.report.wording import chance, duration, interval, percent, percent_interval, shown
 from made_probes import RIGHT, WRONG, make_probe
-from report_material import material_of, odd_runs, open_image, ordinary
+from report_material import after, followed, material_of, odd_runs, open_image, ordinary
 
 sizes = st.lists(st.floats(1, 1e4), min_size=1, max_size=40).map(lambda some: sorted(some, reverse=True))
 
@@ -256,3 +260,95 @@ def test_what_is_carried_along_is_what_the_manifest_says() -> None:
     for one in entries:
         assert hashlib.sha256((vendor / one["file"]).read_bytes()).hexdigest() == one["sha256"], one["file"]
         assert (vendor / f"{one['file'].partition('.')[0]}.LICENSE").is_file()
+
+
+# ------------------------------------------------------------------------------------- what was done with it later
+
+
+def test_rates_stand_beside_what_they_are_once_the_verifiers_errors_are_taken_out() -> None:
+    """Of 251 that it calls WRONG Ann labelled 40 and found 32 so; RIGHT and INVALID she left as they were. So truly
+    wrong are 251 · 32/40 = 200.8 of 884, 22.7%; of the 784 fair ones, which all stay fair, 25.6%."""
+    site = build_site(followed(), open_image)
+    ann, bob = site.labelled
+    assert ann.refused is None and ann.n == 120
+    page = index_page(site)
+    table = page[page.index("As labelled by <bdi>ann") : page.index("As labelled by <bdi>bob")]
+    assert [one in table for one in ("28.4%", "22.7%", "88.7%", "32.0%", "25.6%")] == [True] * 5
+    assert re.search(r"failures found <b class=\"num\">22.7%</b> \(\d+\.\d to \d+\.\d\)", page), "in short, at the top"
+    assert "n&nbsp;=&nbsp;884" in table and "120&nbsp;labels" in table
+    # Of the 48 that are labelled RIGHT it called 8 WRONG, weighted: 533 / (533 + 251 · 8/40) = 91.4% are seen.
+    assert "91.4%" in table
+    assert bob.refused is not None and "at least 5 of each are needed" in page
+    assert "The rates are not corrected: labels for only 1 of the 533 probes judged RIGHT" in page
+    said = report_md(site)
+    assert "| failures found (FDR), of judged questions | 28.4% | 22.7% | " in said
+    assert "Not corrected by the labels of bob: labels for only 1" in said
+
+
+def test_each_label_is_one_click_from_its_evidence() -> None:
+    material = followed()
+    site = build_site(material, open_image)
+    (differ,) = (one for one in site.labelled[0].rows[1][1] if one.said is RIGHT)
+    assert (differ.judged, differ.n, differ.mark) == (WRONG, 8, "labelled RIGHT by ann")
+    assert f'href="{evidence_link(WRONG, None, differ.mark)}"'.replace("&", "&amp;") in index_page(site)
+    shown = [card for card in site.sample if card.verdict is WRONG and differ.mark in card.labels]
+    assert len(shown) == 8
+    assert differ.mark in site.sampled_labels
+
+
+def test_without_labels_one_line_says_so_and_how_to_get_some() -> None:
+    site = build_site(material_of(ordinary()), open_image)
+    page = index_page(site)
+    section = page[page.index('id="verifier"') : page.index('id="training"')]
+    assert "The rates are the verifier’s own" in section and "gadfly audit RUN:train" in section
+    assert "<table" not in section and "own answers" not in section
+    assert "gadfly audit RUN:train corrects them" in report_md(site)
+
+
+def test_labels_of_another_phase_correct_as_if_it_erred_alike_and_lead_nowhere() -> None:
+    material = followed()
+    ann = replace(material.labelled[0], phase="before")
+    site = build_site(replace(material, labelled=(ann,)), open_image)
+    assert not site.labelled[0].here
+    page = index_page(site)
+    assert "in the phase <bdi>before" in page and "if the verifier erred here as it did there" in page
+    assert "label=labelled" not in page
+    reason = "the judge does not tell the verdicts apart well enough to be corrected: condition number 40, at most 10"
+    refused = replace(ann, corrected=Corrected.refused(reason))
+    page = index_page(build_site(replace(material, labelled=(refused,)), open_image))
+    assert f"The rates are not corrected: {reason}." in page
+    assert "they do not suffice to correct them" in page
+
+
+def test_modes_say_what_held_afresh_who_shares_them_and_when_to_read_them() -> None:
+    material = followed()
+    site = build_site(material, open_image)
+    (row,) = csv.DictReader(io.StringIO(modes_csv(material)))
+    # 48 fresh ones, of which every fifth is RIGHT: 38 of 48 are WRONG.
+    assert (row["confirmation"], row["confirmed_n"], row["confirmed_failure_rate"][:5]) == ("confirmed", "48", "0.791")
+    assert (row["read_as"], row["new_failures"], row["novelty"]) == ("1", "169", "known")
+    assert (row["reach"], row["other_targets"]) == ("shared", "3") and float(row["z"]) > 0
+    page, overview = mode_page(site, site.modes[0]), index_page(site)
+    for text in (page, overview):
+        assert "confirmed" in text and "shared by some" in text and "79.2% (64.9 to 88.6)" in text
+    assert "Read these first" in overview and "Explains 169 of the 251 wrong answers; so far 67.3%" in overview
+    assert len(site.modes[0].fresh) == 6
+    card = site.modes[0].cards[0]
+    assert [(one.target, one.verdict) for one in card.others[:2]] == [("alike", WRONG), ("good", RIGHT)]
+    assert "1 confirmed" in overview and "gadfly confirm" not in overview
+    said = report_md(site)
+    assert "confirmed, 79.2% (64.9 to 88.6), n 48 | known kind of failure | shared by some (Z-score" in said
+    assert "| alike | 28.4% | 25.1 to 31.9 | 884 |" in said
+    untouched = modes_csv(material_of(ordinary()))
+    assert next(csv.DictReader(io.StringIO(untouched)))["reach"] == ""
+    assert "gadfly confirm RUN:train" in index_page(build_site(material_of(ordinary()), open_image))
+
+
+@pytest.mark.parametrize("name", list(odd_runs()))
+def test_runs_with_little_to_show_stand_all_that_can_be_done_with_them(name: str, tmp_path: Path) -> None:
+    probes = odd_runs()[name]
+    build_report(after(material_of(probes)), open_image, tmp_path / "report")
+    for path in (tmp_path / "report").rglob("*.html"):
+        text = re.sub(r"<(script|style).*?</\1>", "", path.read_text("utf-8"), flags=re.DOTALL)
+        assert not re.search(r"\b(nan|None%|NaN|inf)\b", text)
+    assert "nan" not in (tmp_path / "report" / "report.md").read_text("utf-8").split()

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from gadfly.analysis.clustered import lift, rate_by_image
+from gadfly.analysis.comparison import Contrast, contrast
 from gadfly.analysis.modes import Mode, covers, holds_up, is_searched
-from gadfly.analysis.rates import Rate, distinct, image_key
+from gadfly.analysis.rates import FDR, Rate, Rates, distinct, image_key, rates
 from gadfly.analysis.statistics import Estimate
 from gadfly.records import Probe, Verdict
 
@@ -76,6 +77,24 @@ class ModeTransfer:
     others: Mapping[str, OnTarget]
     standing: Standing
     reach: Reach
+
+
+@dataclass(frozen=True, slots=True)
+class OnSameQuestions:
+    """Another target over all questions that it was asked: its rates, those of the run's own target on the same ones,
+    and the contrast of their FDR, the other's against the own's."""
+
+    theirs: Rates
+    own: Rates
+    fdr: Contrast
+
+
+def on_same_questions(probes: Sequence[Probe], other: Sequence[Probe], rng: np.random.Generator) -> OnSameQuestions:
+    """`probes` are the run's own, `other` those of another target; they pair by step and index. A target that was not
+    asked everything yet is compared on what it was asked."""
+    asked = {(probe.key.step, probe.key.index) for probe in other}
+    same = [probe for probe in probes if (probe.key.step, probe.key.index) in asked]
+    return OnSameQuestions(rates(other, rng), rates(same, rng), contrast(other, same, FDR, rng))
 
 
 def transfers(

@@ -218,10 +218,12 @@ def _report(
     from gadfly.cli.findings import ANALYSIS_SEED
     from gadfly.replay import is_unparsable
 
-    rng = np.random.default_rng(ANALYSIS_SEED)
-    found = audit_of(probes, said, rng, is_unparsable)
+    def rng() -> np.random.Generator:  # anew for each, so that a report has the same numbers
+        return np.random.default_rng(ANALYSIS_SEED)
+
+    found = audit_of(probes, said, rng(), is_unparsable)
     elsewhere = {
-        phase: (judged_rates(some), corrected_elsewhere(probes, said, some, rng, is_unparsable))
+        phase: (judged_rates(some), corrected_elsewhere(probes, said, some, rng(), is_unparsable))
         for phase, some in others.items()
     }
     here = {probe.key for probe in probes}

@@ -14,10 +14,14 @@ from gadfly.cli.reading import folder_and_phase, known_phase, phases_of
 from gadfly.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     from PIL.Image import Image as Picture
 
+    from gadfly.analysis.comparison import Contrast, RunRow
     from gadfly.cli.phase_findings import Phase
-    from gadfly.records import Image
+    from gadfly.records import Image, Probe
     from gadfly.report.build import Built
     from gadfly.report.material import Material
     from gadfly.report.thumbnails import OpenImage
@@ -85,10 +89,10 @@ def _phases(runs: list[str]) -> list[tuple[Path, str]]:
 def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: str | None) -> tuple[Phase, Material]:
     import numpy as np
 
-    from gadfly.analysis.comparison import compare, contrast
     from gadfly.analysis.items import named_skills
-    from gadfly.analysis.rates import FDR, rates
+    from gadfly.analysis.rates import rates
     from gadfly.analysis.training import curves, window_size
+    from gadfly.cli import report_followups as followups
     from gadfly.cli.phase_findings import phase_in
     from gadfly.cli.usage import limit_reached, usage_of
     from gadfly.report.material import Material, Origin
@@ -102,23 +106,17 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
         origin = Origin(run.id, name, run.created_at, run.seed, run.config, run.versions, tuple(store.attempts(name)))
         usage, limit = usage_of(store, name), limit_reached(store, name)
         n_labels = len({label.key for label in store.labels() if label.key.phase == name})
-    findings = phase.analyse(phase.conditions())
+        conditions = phase.conditions()
+        findings = phase.analyse(conditions)
+        items = phase.items_of(conditions)(phase.probes)
+        labelled, noise = followups.labelled(store, name, phase.probes), followups.noise_floor(store, name)
+        transfer = followups.transferred(store, name, findings.search, phase.probes, items)
     skills = named_skills(phase.probes, phase.wiring.annotator)
-    several = _names(wanted)
-    probes = {several[0]: list(phase.probes)}
-    for (other_folder, other), title in zip(wanted[1:], several[1:], strict=True):
-        with SqliteStore.open(other_folder, read_only=True) as store:
-            probes[title] = list(store.probes(other))
-    order = _in_time(wanted, several)
-    compared = compare({title: probes[title] for title in order}, rng)
-    first, *others = order
-    contrasts = tuple(
-        (f"{other} against {first}", contrast(probes[other], probes[first], FDR, rng)) for other in others
-    )
+    compared, contrasts = _compared(wanted, phase.probes, rng)
     last_step = max((probe.key.step for probe in phase.probes), default=0)
     windows = curves(phase.probes, window_size(last_step), rng) if phase.training else []
     return phase, Material(
-        name=several[0],
+        name=_names(wanted)[0],
         origin=origin,
         probes=phase.probes,
         skills={p.key: some for p, some in zip(phase.probes, skills, strict=True) if some is not None},
@@ -126,11 +124,37 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
         rates=rates(phase.probes, rng),
         windows=tuple(windows),
         usage=usage,
-        compared=tuple(compared),
+        compared=compared,
         contrasts=contrasts,
         ended_by_limit=limit,
         n_labels=n_labels,
         remarks=(_sentence(ONE_MODEL_FOR_TWO),) if judges_itself(phase.wiring.config) else (),
+        reading=followups.reading(findings.search, phase.probes, items),
+        fresh=phase.made_for,
+        labelled=labelled,
+        noise=noise,
+        transfer=transfer,
+    )
+
+
+def _compared(
+    wanted: list[tuple[Path, str]], own: Sequence[Probe], rng: np.random.Generator
+) -> tuple[tuple[RunRow, ...], tuple[tuple[str, Contrast], ...]]:
+    """The first phase, whose probes are `own`, beside the others."""
+    from gadfly.analysis.comparison import compare, contrast
+    from gadfly.analysis.rates import FDR
+    from gadfly.store.sqlite import SqliteStore
+
+    names = _names(wanted)
+    probes = {names[0]: list(own)}
+    for (folder, phase), name in zip(wanted[1:], names[1:], strict=True):
+        with SqliteStore.open(folder, read_only=True) as store:
+            probes[name] = list(store.probes(phase))
+    order = _in_time(wanted, names)
+    first, *others = order
+    rows = compare({name: probes[name] for name in order}, rng)
+    return tuple(rows), tuple(
+        (f"{other} against {first}", contrast(probes[other], probes[first], FDR, rng)) for other in others
     )
 
 

@@ -22,9 +22,22 @@ SAID = {
 
 
 @dataclass(frozen=True, slots=True)
+class OtherAnswer:
+    """What another target answered to the same question; `answer` is None where there is none."""
+
+    target: str
+    verdict: Verdict
+    answer: str | None
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.verdict]
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A probe as it is shown. Texts are untrusted, fit to be shown, not escaped. `answer` is None where there is none,
-    and `fault` then says why."""
+    and `fault` then says why. `labels` are what somebody said of it, as `label_mark` writes it."""
 
     key: ProbeKey
     id: str
@@ -41,6 +54,8 @@ class Card:
     reason: str | None
     skills: tuple[str, ...]
     record: dict[str, Any]
+    labels: tuple[str, ...] = ()
+    others: tuple[OtherAnswer, ...] = ()
 
     @property
     def sign(self) -> str:
@@ -52,7 +67,23 @@ class Card:
         return f"Picture {one_line(', '.join(self.paths), 80)}, asked: {one_line(self.question, 120)}"
 
 
-def card(probe: Probe, skills: Mapping[ProbeKey, tuple[str, ...]], thumbnails: Thumbnails) -> Card:
+def label_mark(labeller: str, verdict: Verdict) -> str:
+    """A label as it is shown and found by: `labelled WRONG by ann`."""
+    said = "cannot tell" if verdict is Verdict.UNDECIDED else verdict.value
+    return f"labelled {said} by {one_line(labeller, 60)}"
+
+
+def other_answer(target: str, probe: Probe) -> OtherAnswer:
+    return OtherAnswer(one_line(target, 60), probe.verdict, None if probe.answer is None else shown(probe.answer, 200))
+
+
+def card(
+    probe: Probe,
+    skills: Mapping[ProbeKey, tuple[str, ...]],
+    thumbnails: Thumbnails,
+    labels: tuple[str, ...] = (),
+    others: tuple[OtherAnswer, ...] = (),
+) -> Card:
     key, last = probe.key, probe.turns[-1].answer
     return Card(
         key=key,
@@ -73,6 +104,8 @@ def card(probe: Probe, skills: Mapping[ProbeKey, tuple[str, ...]], thumbnails: T
         reason=None if probe.judgement.reason is None else shown(probe.judgement.reason, 1000),
         skills=tuple(shown(skill, 80) for skill in skills.get(key, ())),
         record=record(probe, skills),
+        labels=labels,
+        others=others,
     )
 
 

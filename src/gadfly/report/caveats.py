@@ -62,7 +62,7 @@ def caveats(material: Material) -> list[tuple[str, str]]:
             "picture as alike, since one difficult picture can "
             "spoil many questions. It says how much chance could have moved the "
             "number; it says nothing of mistakes by the "
-            "verifier.",
+            "verifier" + (", but for the rates that are corrected for them." if _corrected(material) else "."),
         )
     )
     if material.ended_by_limit:
@@ -87,12 +87,21 @@ def _selection(material: Material) -> tuple[str, str]:
 def _judge(material: Material) -> tuple[str, str]:
     verifier = material.origin.config.get("verifier", {})
     kind = _JUDGES.get(str(verifier.get("kind", "")), "a verifier")
+    if _corrected(material):
+        then = "the rates corrected for its errors stand beside its own."
+    elif material.labelled:
+        then = "that is not enough to correct the rates for its errors."
+    else:
+        then = "none was drawn at random and labelled unseen, as gadfly audit does it, so no rate is corrected by them."
     labels = (
-        f"{count(material.n_labels)} of its verdicts were checked by somebody; "
-        f"gadfly audit gives the rates corrected for its "
-        "errors."
+        f"{count(material.n_labels)} of its verdicts {'was' if material.n_labels == 1 else 'were'} checked by "
+        f"somebody; {then}"
         if material.n_labels
-        else "Nobody has checked its verdicts in this run; gadfly audit does that."
+        else "Nobody has checked its verdicts in this phase; gadfly audit does that."
     )
     said = f"Whether an answer is wrong was decided by {kind}. "
     return ("Who judged", said + ("" if verifier.get("kind") == "oracle" else f"It makes mistakes. {labels}"))
+
+
+def _corrected(material: Material) -> bool:
+    return any(one.corrected.fdr.value is not None for one in material.labelled)

@@ -15,6 +15,7 @@ from gadfly.records import Verdict
 from gadfly.report import wording
 from gadfly.report.charts import sparkline
 from gadfly.report.exports import failures
+from gadfly.report.follow_views import SHARINGS
 from gadfly.report.policy import json_block, policy
 from gadfly.report.taxonomy_map import SHADES, style
 from gadfly.report.views import LEADING, ModeView, Site, evidence_link
@@ -33,7 +34,7 @@ def index_page(site: Site) -> str:
         scripts,
         [style(site.tree)],
         data=data,
-        leading=site.held[:LEADING],
+        leading=(site.reading or site.held)[:LEADING],
         n_failures=len(failures(site.material)),
     )
 
@@ -133,5 +134,7 @@ def _environment() -> Environment:
     for name in "chance percent percent_interval number interval count duration moment shown one_line".split():
         environment.filters[name] = getattr(wording, name)
     environment.filters["json_block"] = json_block
-    environment.globals.update(Verdict=Verdict, evidence_link=evidence_link, SHADES=SHADES, sparkline=sparkline)
+    environment.globals.update(
+        Verdict=Verdict, evidence_link=evidence_link, SHADES=SHADES, SHARINGS=SHARINGS, sparkline=sparkline
+    )
     return environment

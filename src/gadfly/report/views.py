@@ -12,15 +12,27 @@ from urllib.parse import quote
 from gadfly.analysis.items import kind_of
 from gadfly.analysis.modes import Confirmation, Mode
 from gadfly.analysis.novelty import Novelty
+from gadfly.analysis.reading_order import Reading
 from gadfly.analysis.summary import gallery
+from gadfly.analysis.transfer import ModeTransfer
 from gadfly.analysis.usage import total
 from gadfly.analysis.wording import title
 from gadfly.records import Probe, ProbeKey, Usage, Verdict
 from gadfly.report.cards import SAID, SIGNS, Card, card
 from gadfly.report.caveats import caveats
 from gadfly.report.charts import Chart, coverage_chart, curriculum_chart, training_charts
+from gadfly.report.follow_views import (
+    REACHES,
+    TESTED,
+    LabelledView,
+    OtherAnswers,
+    confirmations,
+    labelled_views,
+    labels_of,
+    reaches,
+)
 from gadfly.report.material import Material
-from gadfly.report.sampling import sample
+from gadfly.report.sampling import sample, spread
 from gadfly.report.taxonomy_map import Branch, branches
 from gadfly.report.thumbnails import OpenImage, Thumbnails
 from gadfly.report.wording import shown
@@ -36,14 +48,12 @@ ALL_EVIDENCE = 500
 """Wrong answers on a mode's page, and on all of them together: where there are many modes each shows fewer."""
 
 LEADING = 6
-"""Modes that the front page shows with pictures."""
+"""Modes that the front page shows with pictures, those to read first."""
 
-TESTED = {
-    Confirmation.UNTESTED: "not tested afresh",
-    Confirmation.CONFIRMED: "confirmed",
-    Confirmation.NOT_CONFIRMED: "not confirmed",
-    Confirmation.OPEN: "tested afresh, still open",
-}
+FRESH = 6
+NOISE = 4
+"""Fresh questions on a mode's page; answers of the verifier's own that it calls wrong, on the front page."""
+
 KNOWN = {
     Novelty.KNOWN: "known kind of failure",
     Novelty.NEW_COMBINATION: "new combination of known kinds",
@@ -62,8 +72,10 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class ModeView:
-    """A failure mode with its page. `traits` are what its questions have in common, as (kind, value); `place` is its
-    rank among those that held up, None for the others."""
+    """A failure mode with its page. `traits` are what its questions have in common, as (kind, value); `rank` is its
+    place among those that held up, None for the others. `reading` says what it adds to those to be read before it, and
+    `place` when to read it; None where it adds nothing. `example` is one of its cards. `fresh` are some of the
+    questions by which it was tested, `transfer` what other targets make of it."""
 
     mode: Mode
     rank: int | None
@@ -71,6 +83,11 @@ class ModeView:
     description: str
     traits: tuple[tuple[str, str], ...]
     cards: tuple[Card, ...]
+    example: Card | None
+    place: int | None
+    reading: Reading | None
+    fresh: tuple[Card, ...]
+    transfer: ModeTransfer | None
 
     @property
     def page(self) -> str:
@@ -85,6 +102,10 @@ class ModeView:
     @property
     def tested(self) -> str:
         return TESTED[self.mode.confirmation]
+
+    @property
+    def reach(self) -> str | None:
+        return None if self.transfer is None else REACHES[self.transfer.reach]
 
     @property
     def known(self) -> str | None:
@@ -130,10 +151,20 @@ class Site:
     images_hash: str
     config_json: str
     pictures_missing: bool
+    labelled: tuple[LabelledView, ...]
+    sampled_labels: tuple[str, ...]
+    noise: tuple[Card, ...]
+    confirmations: tuple[tuple[str, int], ...]
+    reaches: tuple[tuple[str, int], ...]
 
     @property
     def held(self) -> tuple[ModeView, ...]:
         return tuple(one for one in self.modes if one.rank is not None)
+
+    @property
+    def reading(self) -> tuple[ModeView, ...]:
+        """The modes in the order in which to read them, without those that add nothing."""
+        return tuple(sorted((one for one in self.modes if one.place is not None), key=lambda one: one.place or 0))
 
 
 def build_site(material: Material, open_image: OpenImage) -> Site:
@@ -142,10 +173,13 @@ def build_site(material: Material, open_image: OpenImage) -> Site:
     by_key = {probe.key: probe for probe in material.probes}
     modes = _modes(material, by_key, thumbnails)
     shown_first = tuple(card(probe, material.skills, thumbnails) for probe in gallery(material.probes))
+    labels = labels_of(material)
+    said = [one.said for one in material.labelled]
     sampled = tuple(
-        card(probe, material.skills, thumbnails)
-        for probe in sample(material.probes, material.skills, material.findings.search.modes)
+        card(probe, material.skills, thumbnails, labels.get(probe.key, ()))
+        for probe in sample(material.probes, material.skills, material.findings.search.modes, labels=said)
     )
+    noise = () if material.noise is None else spread(material.noise.probes, NOISE)
     config, findings = material.origin.config, material.findings
     image_ids = sorted({image.id for probe in material.probes for image in probe.images})
     cards = [*shown_first, *sampled]
@@ -169,25 +203,44 @@ def build_site(material: Material, open_image: OpenImage) -> Site:
         images_hash=sha256("\n".join(image_ids).encode("utf-8", "surrogatepass")).hexdigest(),
         config_json=shown(json.dumps(config, indent=2, ensure_ascii=False), 20_000),
         pictures_missing=bool(cards) and all(one is None for card in cards for one in card.thumbnails),
+        labelled=labelled_views(material),
+        sampled_labels=tuple(sorted({mark for one in sampled for mark in one.labels})),
+        noise=tuple(card(probe, material.skills, thumbnails) for probe in noise),
+        confirmations=confirmations(findings.search.modes),
+        reaches=() if material.transfer is None else reaches(material.transfer.modes),
     )
 
 
-def evidence_link(verdict: Verdict | None = None, skill: str | None = None) -> str:
-    """Where the probes behind a number are: the page of evidence, opened at a verdict or a skill."""
+def evidence_link(verdict: Verdict | None = None, skill: str | None = None, label: str | None = None) -> str:
+    """Where the probes behind a number are: the page of evidence, opened at a verdict, a skill or a label."""
     parts = []
     if verdict is not None:
         parts.append(f"verdict={verdict.value}")
-    if skill is not None:
-        parts.append(f"skill={quote(skill, safe='', errors='replace')}")
+    for name, wanted in (("skill", skill), ("label", label)):
+        if wanted is not None:
+            parts.append(f"{name}={quote(wanted, safe='', errors='replace')}")
     return "evidence.html" + (f"#{'&'.join(parts)}" if parts else "")
 
 
 def _modes(material: Material, by_key: Mapping[ProbeKey, Probe], thumbnails: Thumbnails) -> tuple[ModeView, ...]:
     views, rank = [], 0
-    n_each = min(EVIDENCE, max(6, ALL_EVIDENCE // max(len(material.findings.search.modes), 1)))
-    for mode in material.findings.search.modes:
+    modes = material.findings.search.modes
+    n_each = min(EVIDENCE, max(6, ALL_EVIDENCE // max(len(modes), 1)))
+    places = {one.mode.id: (place, one) for place, one in enumerate(material.reading, start=1)}
+    others, labels = OtherAnswers(material), labels_of(material)
+
+    def shown_card(probe: Probe) -> Card:
+        return card(probe, material.skills, thumbnails, labels.get(probe.key, ()), others.of(probe))
+
+    for mode in modes:
         rank += mode.held_up is True
-        evidence = [by_key[key] for key in mode.evidence[:n_each] if key in by_key]
+        place, reading = places.get(mode.id, (None, None))
+        first = mode.evidence[0] if reading is None and mode.evidence else None if reading is None else reading.example
+        keys = list(mode.evidence[:n_each])
+        if first is not None and first not in keys:
+            keys = [*keys[: n_each - 1], first]
+        cards = tuple(shown_card(by_key[key]) for key in keys if key in by_key)
+        fresh = [probe for probe in material.fresh.get(mode.id, ()) if probe.verdict.valid]
         views.append(
             ModeView(
                 mode=mode,
@@ -195,7 +248,12 @@ def _modes(material: Material, by_key: Mapping[ProbeKey, Probe], thumbnails: Thu
                 name=shown(mode.name, 160),
                 description=shown(mode.description, 600),
                 traits=tuple((KINDS[kind_of(item)], shown(_trait(item), 80)) for item in mode.items),
-                cards=tuple(card(probe, material.skills, thumbnails) for probe in evidence),
+                cards=cards,
+                example=next((one for one in cards if one.key == first), None),
+                place=place,
+                reading=reading,
+                fresh=tuple(card(probe, material.skills, thumbnails) for probe in spread(fresh, FRESH)),
+                transfer=None if material.transfer is None else material.transfer.modes.get(mode.id),
             )
         )
     return tuple(views)
