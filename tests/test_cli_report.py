@@ -104,20 +104,24 @@ def test_what_was_done_later_is_in_the_report_with_the_numbers_of_the_commands(c
             store.label("eve", probe.key, RIGHT, drawn=False)  # with the verdict in view: it counts nowhere
         for kind, phase, made_of in (
             ("null", "sweep.null", probes),
-            ("transfer", "sweep.transfer.other", [replace(p, judgement=replace(p.judgement, verdict=RIGHT)) for p in probes]),
+            (
+                "transfer",
+                "sweep.transfer.other",
+                [replace(p, judgement=replace(p.judgement, verdict=RIGHT)) for p in probes],
+            ),
         ):
             store.begin_replay(phase, kind, "sweep", {}, {"model": "other"} if kind == "transfer" else None)
             attempt = store.begin_attempt(phase)
             store.add([replace(p, key=replace(p.key, phase=phase, attempt=attempt)) for p in made_of])
             store.end_attempt(attempt, "finished")
-    said = cli("report", f"{run}:sweep")
+    said = cli("report", run)
     assert said.status == 0, said.err
     text = (run / "report" / "index.html").read_text("utf-8")
     audited = json.loads(cli("audit", f"{run}:sweep", "--labeller", "ann", "--json").out)
     fdr = audited["corrected"]["fdr"]
     assert fdr["value"] == 0.25
     assert f"25.0%</b> ({100 * fdr['low']:.1f} to {100 * fdr['high']:.1f})" in text
-    assert "ann" in text and "eve" not in text
+    assert "of <bdi>ann</bdi>" in text and "<bdi>eve" not in text
     assert "<b>33.3%</b> of its own answers wrong" in text and "sweep.null" in text
     targets = text[text.index('id="target-table"') : text.index("Failures found are the share")]
     assert "other" in targets and "0.0%" in targets and "-33.3" in targets

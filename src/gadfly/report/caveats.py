@@ -97,7 +97,8 @@ def _judge(material: Material) -> tuple[str, str]:
         f"{count(material.n_labels)} of its verdicts {'was' if material.n_labels == 1 else 'were'} checked by "
         f"somebody; {then}"
         if material.n_labels
-        else "Nobody has checked its verdicts in this phase; gadfly audit does that."
+        else "Nobody has checked its verdicts in this phase; "
+        + ("the corrected rates are by labels of another one." if _corrected(material) else "gadfly audit does that.")
     )
     said = f"Whether an answer is wrong was decided by {kind}. "
     return ("Who judged", said + ("" if verifier.get("kind") == "oracle" else f"It makes mistakes. {labels}"))
