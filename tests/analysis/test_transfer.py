@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from gadfly.analysis.modes import is_searched
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
-from gadfly.analysis.transfer import OnTarget, Reach, Sharing, least_telling_z, reach, standing, transfers
+from gadfly.analysis.transfer import (
+    OnTarget,
+    Reach,
+    Sharing,
+    least_telling_z,
+    on_same_questions,
+    reach,
+    standing,
+    transfers,
+)
 from gadfly.records import Probe, Verdict
 from made_modes import made_mode
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe
@@ -105,3 +115,16 @@ def test_what_a_target_was_not_judged_on_does_not_count_for_it() -> None:
     assert found.others["lost"].failure == Rate(None, None, None, 0, 0)
     assert found.others["lost"].sharing is UNCLEAR and found.reach is Reach.UNDETERMINED
     assert found.others["partly"].failure.n == 100  # a sweep that a limit has ended
+
+
+def test_a_target_that_was_asked_half_is_compared_on_that_half() -> None:
+    """The own target: WRONG on the first 40 of 80, RIGHT on the others. The other one was asked the first 40 only, and
+    is WRONG on 10: so 25% against 100%, 75 points less, not 25% against 50%."""
+    own = [make_probe(WRONG if i < 40 else RIGHT, f"i{i}", i) for i in range(80)]
+    other = [make_probe(WRONG if i < 10 else RIGHT, f"i{i}", i) for i in range(40)]
+    found = on_same_questions(own, other, np.random.default_rng(0))
+    assert (found.theirs.fdr.value, found.theirs.fdr.n, found.own.fdr.value, found.own.fdr.n) == (0.25, 40, 1.0, 40)
+    assert found.fdr.difference.value == pytest.approx(-0.75)
+    assert found.fdr.shared_images == 40
+    nothing = on_same_questions(own, [], np.random.default_rng(0))
+    assert nothing.own.fdr.n == 0 and nothing.fdr.difference.value is None

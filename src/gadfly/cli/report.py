@@ -108,9 +108,9 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
         n_labels = len({label.key for label in store.labels() if label.key.phase == name})
         conditions = phase.conditions()
         findings = phase.analyse(conditions)
-        items = phase.items_of(conditions)(phase.probes)
+        items_of = phase.items_of(conditions)
         labelled, noise = followups.labelled(store, name, phase.probes), followups.noise_floor(store, name)
-        transfer = followups.transferred(store, name, findings.search, phase.probes, items)
+        transfer = followups.transferred(store, name, findings.search, phase.probes, items_of)
     skills = named_skills(phase.probes, phase.wiring.annotator)
     compared, contrasts = _compared(wanted, phase.probes, rng)
     last_step = max((probe.key.step for probe in phase.probes), default=0)
@@ -129,7 +129,7 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
         ended_by_limit=limit,
         n_labels=n_labels,
         remarks=(_sentence(ONE_MODEL_FOR_TWO),) if judges_itself(phase.wiring.config) else (),
-        reading=followups.reading(findings.search, phase.probes, items),
+        reading=followups.reading(findings.search, phase.probes, items_of),
         fresh=phase.made_for,
         labelled=labelled,
         noise=noise,

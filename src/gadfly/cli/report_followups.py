@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadfly.analysis.audit import audit, corrected_elsewhere
+from gadfly.analysis.confirmation import ItemsOf
 from gadfly.analysis.modes import ModeSearch
 from gadfly.analysis.rates import distinct, rates
 from gadfly.analysis.reading_order import Reading, reading_order
@@ -55,7 +56,7 @@ def noise_floor(store: SqliteStore, phase: str) -> NoiseFloor | None:
 
 
 def transferred(
-    store: SqliteStore, phase: str, search: ModeSearch, probes: Sequence[Probe], items: Sequence[frozenset[str]]
+    store: SqliteStore, phase: str, search: ModeSearch, probes: Sequence[Probe], items_of: ItemsOf
 ) -> Transferred | None:
     """The targets that were asked the same (`gadfly transfer`), in that order, and what that says of each mode; None
     where there are none."""
@@ -68,7 +69,7 @@ def transferred(
         return None
     names = {again: again.removeprefix(f"{phase}.transfer.") for again in answered}
     held = [mode for mode in search.modes if mode.held_up]
-    found = transfers(held, probes, items, {names[again]: some for again, some in answered.items()})
+    found = transfers(held, probes, items_of(probes), {names[again]: some for again, some in answered.items()})
     return Transferred(
         tuple(
             OtherTarget(names[again], again, on_same_questions(probes, some, _rng()), some)
@@ -79,9 +80,10 @@ def transferred(
     )
 
 
-def reading(search: ModeSearch, probes: Sequence[Probe], items: Sequence[frozenset[str]]) -> tuple[Reading, ...]:
+def reading(search: ModeSearch, probes: Sequence[Probe], items_of: ItemsOf) -> tuple[Reading, ...]:
     """The modes that held up as `gadfly modes` has them."""
-    return tuple(reading_order([mode for mode in search.modes if mode.held_up], probes, items))
+    wrong = [probe for probe in distinct(probes) if probe.verdict is Verdict.WRONG]
+    return tuple(reading_order([mode for mode in search.modes if mode.held_up], wrong, items_of(wrong)))
 
 
 def _rng() -> np.random.Generator:
