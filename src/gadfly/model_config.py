@@ -195,12 +195,16 @@ class TargetConfig(ModelConfig):
 class VerifierConfig(ModelConfig):
     """Who judges. `oracle` knows the testbed's scenes; `reference` has question–answer pairs given with the images in
     `pairs` (JSON lines); `model` is a VLM that judges by stepwise criteria. It may be asked for several `votes`, and be
-    joined by further judges in `panel`, tables like this one; all of them must agree."""
+    joined by further judges in `panel`, tables like this one; all of them must agree.
+
+    `error_rate` is the share of the oracle's verdicts that are exchanged for wrong ones, to measure what an imperfect
+    judge does (`testbed/erring.py`)."""
 
     kind: Literal["oracle", "reference", "model"] = "model"
     pairs: str | None = None
     max_new_tokens: int = 160  # five criteria and a verdict, with some words on each
     votes: int = 1
+    error_rate: float = 0.0
     panel: tuple[VerifierConfig, ...] = ()
 
     def __post_init__(self) -> None:
@@ -208,6 +212,13 @@ class VerifierConfig(ModelConfig):
         if self.kind == "reference" and not self.pairs:
             raise ConfigError("verifier.kind 'reference' needs verifier.pairs, a file of question–answer pairs")
         at_least("verifier", self, votes=1)
+        if not 0 <= self.error_rate <= 1:
+            raise ConfigError(f"verifier.error_rate is a share, from 0 to 1, not {self.error_rate}")
+        if self.error_rate and self.kind != "oracle":
+            raise ConfigError(
+                f"verifier.error_rate injects errors into the oracle's verdicts; verifier.kind {self.kind!r} makes its "
+                "own, and takes none"
+            )
         if self.votes > 1 and (self.kind != "model" or self.temperature == 0):
             raise ConfigError(
                 f"verifier.votes {self.votes} would all be the same: several votes need verifier.kind 'model' and a "

@@ -104,9 +104,11 @@ class Wiring:
         match config.kind:
             case "oracle":
                 from gadfly.testbed.album import read_scenes
+                from gadfly.testbed.erring import with_errors
                 from gadfly.testbed.oracle import OracleVerifier
 
-                return [OracleVerifier(read_scenes(Path(self.config.images.path)))]
+                oracle = OracleVerifier(read_scenes(Path(self.config.images.path)))
+                return [with_errors(oracle, config.error_rate, self.config.seed)]
             case "reference":
                 return [self._reference_verifier(config)]
             case "model":

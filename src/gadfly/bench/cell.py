@@ -22,7 +22,8 @@ from gadfly.bench.discovery import discovery, excess_fdr
 from gadfly.bench.diversity import diversity
 from gadfly.bench.found import Stretch, area_under, found
 from gadfly.bench.fresh import FreshProbes, weights_identity
-from gadfly.bench.keys import AnswerKey
+from gadfly.bench.keys import AnswerKey, key_of, read_key
+from gadfly.bench.making import checkpoint_folder
 from gadfly.bench.organisms import probes_in_spots
 from gadfly.config import Config
 from gadfly.models.local import LocalModel
@@ -32,6 +33,7 @@ from gadfly.roles.prompts import load_prompt
 from gadfly.roles.target import ModelTarget
 from gadfly.testbed.album import SceneSource
 from gadfly.testbed.annotator import TestbedAnnotator
+from gadfly.testbed.checkpoints import NAMES
 from gadfly.testbed.drawing import object_size
 from gadfly.wiring import Wiring
 
@@ -58,6 +60,16 @@ class Yardstick:
         asked = {probe.images[0].id for probe in self.fresh.uniform}
         sizes = {image_id: object_size(scene) for image_id, scene in source.scenes.items()}
         return measure_all(source, [image for image in source if image.id in asked], {}, sizes)
+
+
+def yardstick_of(organism: str, out: Path, embedder: Embedder, n_uniform: int) -> Yardstick:
+    """The yardstick of a bundled organism, or of a folder with a key beside it. What its fresh probes were answered is
+    kept in out/fresh. Raises TestbedError."""
+    path = key_of(organism, bundled=organism in NAMES)
+    key = None if path is None else read_key(path)
+    twin = None if key is None else checkpoint_folder(key.clean)
+    cache = out / "fresh" / f"{Path(organism).name}.json"
+    return Yardstick(checkpoint_folder(organism), key, twin, cache, embedder, n_uniform)
 
 
 def open_target(checkpoint: Path, source: SceneSource) -> ModelTarget:

@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any, final
 
 from gadfly.asking import cached
-from gadfly.bench.cell import Yardstick, measured
+from gadfly.bench.cell import Yardstick, measured, yardstick_of
 from gadfly.bench.fresh import N_UNIFORM, weights_identity
-from gadfly.bench.keys import key_of, read_key
-from gadfly.bench.making import checkpoint_folder
+from gadfly.bench.kept import keep, known
+from gadfly.bench.making import checkpoint_folders
 from gadfly.bench.methods import Method
 from gadfly.bench.search import OnProgress, config_of, images_of, search
 from gadfly.config import RewardConfig
-from gadfly.errors import ConfigError, StoreError
-from gadfly.protocols import Embedder
-from gadfly.testbed.checkpoints import NAMES, bundled
+from gadfly.testbed.checkpoints import bundled
 from gadfly.wiring import build_embedder
 
 
@@ -63,10 +61,8 @@ def run_grid(
     Raises ConfigError for two organisms of one name, or one without checkpoint; StoreError where a cell that is there
     was made with other settings or another budget.
     """
-    names = [Path(organism).name for organism in grid.organisms]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"two organisms have one name ({', '.join(names)}); give their folders different names")
-    targets = {organism: checkpoint_folder(organism) for organism in grid.organisms}
+    folders = checkpoint_folders(grid.organisms)
+    targets = {organism: folders[Path(organism).name] for organism in grid.organisms}
     embedder = cached(build_embedder(RewardConfig()))
     yardsticks: dict[str, Yardstick] = {}
     cells = list(grid.cells())
@@ -74,15 +70,15 @@ def run_grid(
     for done, (organism, seed, method) in enumerate(cells):
         path = grid.path(organism, seed, method)
         what = _what(grid, organism, seed, method, weights_identity(targets[organism]))
-        if path.is_file():
-            made.append(_known(path, what))
+        if (there := known(path, what)) is not None:
+            made.append(there)
             continue
         if until_s is not None and time.monotonic() >= until_s:
             continue
         if on_cell is not None:
             on_cell(done, len(cells), f"{Path(organism).name}, seed {seed}, {method.title}")
         if organism not in yardsticks:
-            yardsticks[organism] = _yardstick(grid, organism, targets[organism], embedder)
+            yardsticks[organism] = yardstick_of(organism, grid.out, embedder, grid.n_uniform)
         began = time.monotonic()
         images, folder = images_of(grid.out, seed), grid.out / "runs" / path.stem
         stretches = search(method, targets[organism], images, folder, seed, grid.calls, on_progress)
@@ -90,7 +86,7 @@ def run_grid(
         config = config_of(method, targets[organism], images, folder, seed, grid.calls)
         cell = {**what, **measured(stretches, config, yardsticks[organism])}
         seconds = {"search": round(searched - began, 1), "measure": round(time.monotonic() - searched, 1)}
-        _write(path, {**cell, "seconds": seconds})
+        keep(path, {**cell, "seconds": seconds})
         made.append({**cell, "seconds": seconds})
     return made
 
@@ -109,29 +105,3 @@ def _what(grid: Grid, organism: str, seed: int, method: Method, weights: str) ->
         "questioner": weights_identity(bundled("questioner"))[:16],
         "fresh_probes": grid.n_uniform,
     }
-
-
-def _known(path: Path, what: dict[str, Any]) -> dict[str, Any]:
-    cell: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for key, value in what.items():
-        if cell.get(key) != value:
-            raise StoreError(
-                f"{path} was made with another {key} ({cell.get(key)!r}, now {value!r}); give another --out, or delete "
-                "the cell to have it made again"
-            )
-    return cell
-
-
-def _yardstick(grid: Grid, organism: str, target: Path, embedder: Embedder) -> Yardstick:
-    path = key_of(organism, bundled=organism in NAMES)
-    key = None if path is None else read_key(path)
-    twin = None if key is None else checkpoint_folder(key.clean)
-    cache = grid.out / "fresh" / f"{Path(organism).name}.json"
-    return Yardstick(target, key, twin, cache, embedder, grid.n_uniform)
-
-
-def _write(path: Path, cell: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".new")
-    partial.write_text(json.dumps(cell, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from gadfly.bench.keys import AnswerKey, key_beside, key_text
 from gadfly.bench.teaching import PlantedTeacher
-from gadfly.errors import TestbedError
+from gadfly.errors import ConfigError, TestbedError
 from gadfly.testbed.build import load, save
 from gadfly.testbed.checkpoints import NAMES, path_of
 from gadfly.testbed.school import Course, Report, together
@@ -55,3 +56,15 @@ def checkpoint_folder(name: str) -> Path:
     if not (folder / "config.json").is_file():
         raise TestbedError(f"{name!r} is neither a bundled checkpoint ({', '.join(NAMES)}) nor a folder that holds one")
     return folder
+
+
+def checkpoint_folders(names: Iterable[str]) -> dict[str, Path]:
+    """The folders of some checkpoints by their short names, in the order given. Raises TestbedError, and ConfigError
+    for two of one name: what is kept of them would be mixed up."""
+    found: dict[str, Path] = {}
+    for name in names:
+        short = Path(name).name
+        if short in found:
+            raise ConfigError(f"two checkpoints are called {short!r}; give their folders different names")
+        found[short] = checkpoint_folder(name)
+    return found

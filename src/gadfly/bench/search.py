@@ -60,11 +60,19 @@ def config_of(method: Method, target: Path, images: Path, out: Path, seed: int, 
 
 
 def search(
-    method: Method, target: Path, images: Path, out: Path, seed: int, calls: int, on_progress: OnProgress | None = None
+    method: Method,
+    target: Path,
+    images: Path,
+    out: Path,
+    seed: int,
+    calls: int,
+    on_progress: OnProgress | None = None,
+    *,
+    keep_weights: bool = False,
 ) -> list[Stretch]:
     """Spend `calls` calls of the target; what was asked, in its order. `out` is a folder of this search alone, made
-    anew. `on_progress` gets (done, in all) of what is under way. Up to a step's calls are left over, since a step that
-    would pass the limit is not begun."""
+    anew; the trained questioner stays in it if it is wanted. `on_progress` gets (done, in all) of what is under way.
+    Up to a step's calls are left over, since a step that would pass the limit is not begun."""
     shutil.rmtree(out, ignore_errors=True)
     stretches = []
     settings: dict[str, Any] = {}
@@ -82,9 +90,15 @@ def search(
             stretches += _swept(override(config, {"train.method": "sft"}), on_progress, tune=True)
         case "train" | "collect, train":
             stretches += _trained(config, on_progress)
-    for weights in ("train", "questioner"):  # the probes are what is kept
-        shutil.rmtree(out / MAIN / weights, ignore_errors=True)
+    if not keep_weights:  # the probes are what is kept
+        drop_weights(out / MAIN)
     return stretches
+
+
+def drop_weights(run: Path) -> None:
+    """Delete the checkpoints of a run, the trained questioner among them."""
+    for weights in ("train", runs.TRAINED):
+        shutil.rmtree(run / weights, ignore_errors=True)
 
 
 def _swept(config: Config, on_progress: OnProgress | None, *, tune: bool = False) -> list[Stretch]:

@@ -61,7 +61,7 @@ def standings(cells: Sequence[Cell], methods: Mapping[str, Method], rng: np.rand
     for name, method in methods.items():
         of = [cell for cell in cells if cell["method"] == name]
         if of:
-            figures = [_figures(cell, n_calls, n_wrong) for cell in of]
+            figures = [figures_of(cell, n_calls, n_wrong) for cell in of]
             means = {key: _mean(of, [one[key] for one in figures]) for key in (*FOUND, *DIVERSITY)}
             rows.append(Standing(name, method.title, method.ours, len(of), means))
     failing = {
@@ -88,7 +88,8 @@ def curves(
     return found
 
 
-def _figures(cell: Cell, n_calls: int, n_wrong: int) -> dict[str, float | None]:
+def figures_of(cell: Cell, n_calls: int, n_wrong: int) -> dict[str, float | None]:
+    """The figures of one cell by name, rarefied to so many calls and WRONG probes; None where it has none."""
     diverse = cell["diversity"]["wrong"]
 
     def at_calls(kind: str) -> float | None:

@@ -145,6 +145,8 @@ def _check_without_model(wiring: Wiring, role: str, n_images: int) -> Iterator[F
         if isinstance(settings, VerifierConfig):
             wiring.judges(settings)
             said = "the oracle knows the scenes" if settings.kind == "oracle" else f"pairs in {settings.pairs}"
+            if settings.error_rate:
+                said += f", and errs in {settings.error_rate:.1%} of cases on purpose"
         else:
             wiring.questioner()
             said = "the uniform sampler, which is not trained"

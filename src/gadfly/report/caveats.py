@@ -101,6 +101,9 @@ def _judge(material: Material) -> tuple[str, str]:
         + ("the corrected rates are by labels of another one." if _corrected(material) else "gadfly audit does that.")
     )
     said = f"Whether an answer is wrong was decided by {kind}. "
+    if verifier.get("error_rate"):
+        injected = f"{percent(verifier['error_rate'])} of its verdicts were exchanged for wrong ones on purpose. "
+        return ("Who judged", said + injected + labels)
     return ("Who judged", said + ("" if verifier.get("kind") == "oracle" else f"It makes mistakes. {labels}"))
 
 
