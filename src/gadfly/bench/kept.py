@@ -1,4 +1,4 @@
-"""Cells of a benchmark on disk: written whole, and taken for made only where they are of the same. Knows no benchmark."""
+"""Cells of a benchmark on disk: written whole, and taken for made only where they are of the same. Knows no figure."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from gadfly.bench.markdown import heading, lines_of
 from gadfly.bench.methods import Method
 from gadfly.bench.paired import Paired
 from gadfly.bench.standings import DIVERSITY, FOUND, Standings
@@ -73,13 +74,7 @@ def paired_text(made: Paired) -> str:
 
 def as_markdown(table: Standings, methods: Mapping[str, Method]) -> str:
     """The tables and sentences as Markdown."""
-    lines = []
+    lines: list[str] = []
     for title, keys in TABLES.items():
-        columns = columns_of(keys)
-        lines += [f"## {title[0].upper()}{title[1:]}", "", _line(columns), "|---" * len(columns) + "|"]
-        lines += [*map(_line, rows_of(table, methods, keys)), ""]
+        lines += [*heading(title), *lines_of(columns_of(keys), rows_of(table, methods, keys)), ""]
     return "\n".join((*lines, *sentences(table, methods))) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""`gadfly bench …`: ways of asking side by side, at the same number of calls of the target, on organisms."""
+"""`gadfly bench …`: ways of asking side by side, questioners put to other targets, each setting by itself."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import typer
 from gadfly.cli.commands import AsJson
 from gadfly.cli.output import as_plain, print_json, progress, say, table
 
-app = typer.Typer(help="Ways of asking, side by side, on models with planted blind spots.", no_args_is_help=True)
+app = typer.Typer(help="Ways of asking, measured on models with planted blind spots.", no_args_is_help=True)
 
 QUICK_CALLS, QUICK_UNIFORM, QUICK_S = 384, 2000, 8 * 60.0
 """The quick look: calls, fresh probes, and seconds after which no cell is begun, so that ten minutes are kept."""
+QUICK_STEPS, QUICK_ASKED = 8, 256
+"""Of the other benchmarks' quick looks: training steps, and questions that a frozen questioner asks."""
 
 
 @app.command()
@@ -70,7 +72,73 @@ def discovery(
         say()
     for sentence in sentences(standing, methods):
         say(sentence)
-    n_wanted = len(list(grid.cells()))
-    if len(cells) < n_wanted:
-        say(f"{n_wanted - len(cells)} of {n_wanted} cells were not begun in time; the same command goes on with them.")
+    _say_unbegun(len(list(grid.cells())), len(cells), "cells")
     say(f"The tables are in {out / 'table.md'}, the figure in {figure}.")
+
+
+@app.command()
+def transfer(
+    out: Annotated[Path, typer.Option(help="Folder for cells, table and figure.")] = Path("runs/transfer"),
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Bundled names or folders; all bundled targets if left out. Repeatable."),
+    ] = None,
+    questioner: Annotated[
+        list[str] | None,
+        typer.Option(help="Bundled names or folders; all bundled questioners if left out. Repeatable."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of 128 questions.")] = 120,
+    n: Annotated[int, typer.Option("--n", min=1, help="Questions that each questioner asks of all targets.")] = 2000,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A first look in ten minutes: one seed, few steps, few questions.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a questioner against each target, and put what it asks then to all of them: whether what was learned about
+    one is of use for another, and which failure modes they share. Each pair is a cell of its own, kept in OUT/cells;
+    the command goes on where it was broken off."""
+    from gadfly.bench import transfer_text as text
+    from gadfly.bench.heatmap import draw_heatmap
+    from gadfly.bench.making import checkpoint_folders
+    from gadfly.bench.transfer import QUESTIONERS, TARGETS, Transfer, run_transfer
+    from gadfly.bench.transfer_table import matrix, reached
+    from gadfly.testbed.checkpoints import is_bundled
+
+    began = time.monotonic()
+    named = (target or TARGETS, questioner or QUESTIONERS)
+    usual = {*(() if target else TARGETS), *(() if questioner else QUESTIONERS)}
+    missing = sorted(name for name in usual if not is_bundled(name))
+    targets, questioners = (checkpoint_folders(one for one in names if one not in missing) for names in named)
+    if quick:
+        grid = Transfer(out, targets, questioners, [0], QUICK_STEPS, QUICK_ASKED)
+    else:
+        grid = Transfer(out, targets, questioners, range(seeds), steps, n)
+    with progress("questioners") as bar:
+        cells, modes = run_transfer(
+            grid,
+            lambda done, total, name: bar.update(done, total, name),
+            until_s=began + QUICK_S if quick else None,
+        )
+    made, found = matrix(cells), reached(modes)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "table.md").write_text(text.as_markdown(made, found, missing), encoding="utf-8")
+    figure = draw_heatmap(made, out / "transfer.png")
+    if as_json:
+        print_json({"cells": as_plain(cells), "modes": as_plain(modes), "missing": missing, "figure": str(figure)})
+        return
+    for title, columns, rows in (
+        (text.MATRIX_TITLE, text.matrix_columns(made), text.matrix_rows(made)),
+        (text.MODES_TITLE, text.MODES_COLUMNS, text.modes_rows(found)),
+    ):
+        table(title, columns, rows, numeric=columns[1:5])
+        say()
+    for sentence in text.sentences(made, missing):
+        say(sentence)
+    _say_unbegun(len(list(grid.rows())), len(cells) // len(targets), "questioners")
+    say(f"The tables are in {out / 'table.md'}, the figure in {figure}.")
+
+
+def _say_unbegun(n_wanted: int, n_made: int, what: str) -> None:
+    if n_made < n_wanted:
+        say(f"{n_wanted - n_made} of {n_wanted} {what} were not begun in time; the same command goes on with them.")

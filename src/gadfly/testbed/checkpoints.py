@@ -20,8 +20,13 @@ def path_of(model: str) -> Path:
 def bundled(name: str) -> Path:
     """The folder of a bundled checkpoint. Raises TestbedError for a name that is not bundled."""
     folder = FOLDER / name
-    if name not in NAMES or not (folder / "config.json").is_file():
-        here = ", ".join(one for one in NAMES if (FOLDER / one / "config.json").is_file())
+    if not is_bundled(name):
+        here = ", ".join(one for one in NAMES if is_bundled(one))
         way = f"; `gadfly testbed build {name} --out DIR` makes it" if name in NAMES else ""
         raise TestbedError(f"there is no bundled checkpoint {name!r}; there are {here}{way}")
     return folder
+
+
+def is_bundled(name: str) -> bool:
+    """Whether a name is that of a checkpoint that came with the package."""
+    return name in NAMES and (FOLDER / name / "config.json").is_file()

@@ -1,4 +1,4 @@
-"""A verifier with injected errors: another one, whose verdicts are exchanged now and then. Knows no ground truth itself.
+"""A verifier with injected errors: another one, some of whose verdicts are exchanged. Knows no ground truth itself.
 
 For measuring what an imperfect judge does to a training. The errors have no pattern that goes from one image to the
 next, unlike a model's: what can be learned from them is which question about which image is misjudged.

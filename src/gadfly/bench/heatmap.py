@@ -1,0 +1,67 @@
+"""Draws how much each questioner's questions find of each target, as a heat map. Computes no numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from gadfly.analysis.rates import Rate
+from gadfly.bench.transfer_table import Matrix
+from gadfly.bench.transfer_text import row_title
+from gadfly.report.lettering import FONT, clean
+
+_INK, _MUTED = "#1f2933", "#6b7785"
+_COLOURS = "YlOrBr"  # light to dark whatever becomes of the colours
+_DARK = 0.55  # from here on letters are white
+_CELL_IN = (1.25, 0.55)
+_TITLE = "FDR of each questioner's questions on each target"
+
+
+def draw_heatmap(made: Matrix, path: Path) -> Path:
+    """A field for each pair, with its rate and interval; what was not run stays empty. The target that a questioner was
+    trained against has a frame. Colours go from 0 to the highest rate. Returns path."""
+    rows, columns = made.rows, made.columns
+    width, height = 2.9 + _CELL_IN[0] * max(1, len(columns)), 1.1 + _CELL_IN[1] * max(1, len(rows))
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(left=2.7 / width, right=1 - 0.15 / width, top=1 - 0.85 / height, bottom=0.15 / height)
+    axes = figure.subplots()
+    highest = max((rate.value for rate in made.fdr.values() if rate.value is not None), default=0.0) or 1.0
+    for (row, target), rate in made.fdr.items():
+        x, y = columns.index(target), rows.index(row)
+        if rate.value is not None:
+            _draw_field(axes, x, y, rate, rate.value / highest)
+        if target == row[1]:
+            axes.add_patch(Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, fill=False, edgecolor=_INK, linewidth=1.6))
+    axes.set_xlim(0, max(1, len(columns)))
+    axes.set_ylim(max(1, len(rows)), 0)
+    axes.set_xticks([at + 0.5 for at in range(len(columns))], [clean(name) for name in columns])
+    axes.set_yticks([at + 0.5 for at in range(len(rows))], [clean(row_title(row)) for row in rows])
+    axes.xaxis.tick_top()
+    axes.tick_params(colors=_MUTED, labelsize=8.5, length=0)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_fontfamily(FONT)
+        label.set_parse_math(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    figure.text(0.15 / width, 1 - 0.3 / height, _TITLE, color=_INK, fontfamily=FONT, fontsize=11)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def _draw_field(axes: Axes, x: int, y: int, rate: Rate, share: float) -> None:
+    """`share` is the rate's share of the highest one."""
+    assert rate.value is not None
+    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colormaps[_COLOURS](0.05 + 0.8 * share), linewidth=0))
+    said: dict[str, Any] = {"ha": "center", "va": "center", "fontfamily": FONT}
+    said["color"] = "white" if share > _DARK else _INK
+    axes.text(x + 0.5, y + 0.4, f"{rate.value:.1%}", fontsize=9.5, **said)
+    if rate.low is not None and rate.high is not None:
+        axes.text(x + 0.5, y + 0.74, f"{100 * rate.low:.1f} to {100 * rate.high:.1f}", fontsize=6.5, **said)
