@@ -19,7 +19,7 @@ from gadfly.report.lettering import FONT, clean
 _INK, _MUTED = "#1f2933", "#6b7785"
 _COLOURS = "YlOrBr"  # light to dark whatever becomes of the colours
 _DARK = 0.55  # from here on letters are white
-_CELL_IN = (1.25, 0.55)
+_CELL_IN = (1.3, 0.55)
 _TITLE = "FDR of each questioner's questions on each target"
 
 
@@ -64,4 +64,4 @@ def _draw_field(axes: Axes, x: int, y: int, rate: Rate, share: float) -> None:
     said["color"] = "white" if share > _DARK else _INK
     axes.text(x + 0.5, y + 0.4, f"{rate.value:.1%}", fontsize=9.5, **said)
     if rate.low is not None and rate.high is not None:
-        axes.text(x + 0.5, y + 0.74, f"{100 * rate.low:.1f} to {100 * rate.high:.1f}", fontsize=6.5, **said)
+        axes.text(x + 0.5, y + 0.74, f"{100 * rate.low:.1f} to {100 * rate.high:.1f}, n {rate.n}", fontsize=6.5, **said)

@@ -62,7 +62,7 @@ def standings(cells: Sequence[Cell], methods: Mapping[str, Method], rng: np.rand
         of = [cell for cell in cells if cell["method"] == name]
         if of:
             figures = [figures_of(cell, n_calls, n_wrong) for cell in of]
-            means = {key: _mean(of, [one[key] for one in figures]) for key in (*FOUND, *DIVERSITY)}
+            means = {key: mean_over_organisms(of, [one[key] for one in figures]) for key in (*FOUND, *DIVERSITY)}
             rows.append(Standing(name, method.title, method.ours, len(of), means))
     failing = {
         row.method: {(c["organism"], c["seed"]): float(len(c["failing"])) for c in cells if c["method"] == row.method}
@@ -109,7 +109,8 @@ def figures_of(cell: Cell, n_calls: int, n_wrong: int) -> dict[str, float | None
     }
 
 
-def _mean(cells: Sequence[Cell], values: Sequence[float | None]) -> float | None:
+def mean_over_organisms(cells: Sequence[Cell], values: Sequence[float | None]) -> float | None:
+    """The mean over organisms of the mean over an organism's cells, of those that have a value."""
     by_organism: dict[str, list[float]] = {}
     for cell, value in zip(cells, values, strict=True):
         if value is not None:

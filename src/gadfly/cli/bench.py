@@ -139,6 +139,66 @@ def transfer(
     say(f"The tables are in {out / 'table.md'}, the figure in {figure}.")
 
 
+@app.command()
+def ablations(
+    out: Annotated[Path, typer.Option(help="Folder for cells, tables and figure.")] = Path("runs/ablations"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Rows or factors by name, beside the default; all if left out. Repeatable."),
+    ] = None,
+    organism: Annotated[
+        list[str] | None, typer.Option(help="Which targets: bundled names, or folders with a key beside. Repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 3,
+    calls: Annotated[int, typer.Option(min=256, help="Calls of the target that each training takes.")] = 15000,
+    n: Annotated[int, typer.Option("--n", min=1, help="Questions on held-out images before and after.")] = 1024,
+    settings: Annotated[Path | None, typer.Option(help="What is varied; the shipped file if left out.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A first look in ten minutes: one seed, few calls, as many rows as fit.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change one setting at a time, and see what becomes of what is found: reward terms, window, groups, neighbours, KL,
+    entropy, LoRA, SFT first, scaling, and a verifier that errs. Each row, organism and seed is a cell of its own, kept
+    in OUT/cells; the command goes on where it was broken off."""
+    import numpy as np
+
+    from gadfly.bench import ablation_text as text
+    from gadfly.bench.ablating import Ablations, run_ablations
+    from gadfly.bench.ablation_figure import draw_ablations
+    from gadfly.bench.ablation_table import ablation_table
+    from gadfly.bench.ablations import SETTINGS, chosen, read_ablations
+
+    began = time.monotonic()
+    rows = read_ablations(settings or SETTINGS)
+    wanted = chosen(rows, only or [])
+    if quick:
+        grid = Ablations(out, wanted, organism or ["a"], [0], QUICK_CALLS, QUICK_ASKED, QUICK_UNIFORM)
+    else:
+        grid = Ablations(out, wanted, organism or ["a"], range(seeds), calls, n)
+    with progress("cells") as bar:
+        cells = run_ablations(
+            grid,
+            lambda done, total, name: bar.update(done, total, name),
+            until_s=began + QUICK_S if quick else None,
+        )
+    made = ablation_table(cells, rows, np.random.default_rng(0))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "table.md").write_text(text.as_markdown(made, list(rows.values())), encoding="utf-8")
+    figure = draw_ablations(made, out / "ablations.png")
+    if as_json:
+        print_json({"table": as_plain(made), "cells": str(out / "cells"), "figure": str(figure)})
+        return
+    table(text.TITLE, text.COLUMNS, text.rows_of(made), numeric=text.COLUMNS[2:])
+    say()
+    table(text.STAGES_TITLE, text.STAGES_COLUMNS, text.stages_rows(made), numeric=text.STAGES_COLUMNS[2:])
+    say()
+    for sentence in text.sentences(made, list(rows.values())):
+        say(sentence)
+    _say_unbegun(len(list(grid.cells())), len(cells), "cells")
+    say(f"The tables are in {out / 'table.md'}, the figure in {figure}.")
+
+
 def _say_unbegun(n_wanted: int, n_made: int, what: str) -> None:
     if n_made < n_wanted:
         say(f"{n_wanted - n_made} of {n_wanted} {what} were not begun in time; the same command goes on with them.")

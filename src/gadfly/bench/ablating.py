@@ -1,0 +1,193 @@
+"""Runs the ablations: a questioner trained under each row's settings, measured before, during and after, by the exact
+oracle whoever judged the training. One JSON a cell, resumable; makes no table.
+
+A cell that is there is not made again; one that was broken off is made anew from its beginning.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from gadfly import runs
+from gadfly.analysis.rates import rates
+from gadfly.asking import cached
+from gadfly.bench.ablations import Ablation
+from gadfly.bench.cell import Yardstick, measured, yardstick_of
+from gadfly.bench.exploiting import exploited, judged_exactly
+from gadfly.bench.found import Stretch, found
+from gadfly.bench.fresh import N_UNIFORM, weights_identity
+from gadfly.bench.kept import keep, known
+from gadfly.bench.making import checkpoint_folders
+from gadfly.bench.pooled import kept_rate
+from gadfly.bench.search import MAIN, OnProgress, drop_weights, images_of, search
+from gadfly.config import Config, RewardConfig, override
+from gadfly.errors import ConfigError
+from gadfly.records import Probe
+from gadfly.store.sqlite import SqliteStore
+from gadfly.testbed.checkpoints import bundled
+from gadfly.wiring import Wiring, build_embedder
+
+BEFORE, AFTER = "before", "after"
+PARTS = 3
+"""Of a training, in each of which it is looked how far wrong verdicts are exploited."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Ablations:
+    """What is to be run, into the folder `out`: each row on each organism with each seed. A training takes `calls`
+    calls of the target, and a frozen questioner asks `n` questions about held-out images before and after."""
+
+    out: Path
+    rows: Sequence[Ablation]
+    organisms: Sequence[str]
+    seeds: Sequence[int]
+    calls: int
+    n: int
+    n_uniform: int = N_UNIFORM
+
+    def cells(self) -> Iterator[tuple[str, int, Ablation]]:
+        """(organism, seed, row): all rows of a seed one after the other, so that what is there can be compared."""
+        for seed in self.seeds:
+            for organism in self.organisms:
+                for row in self.rows:
+                    yield organism, seed, row
+
+    def path(self, organism: str, seed: int, row: Ablation) -> Path:
+        return self.out / "cells" / f"{Path(organism).name}-{row.name}-{seed}.json"
+
+
+def run_ablations(
+    ablations: Ablations,
+    on_cell: Callable[[int, int, str], None] | None = None,
+    on_progress: OnProgress | None = None,
+    until_s: float | None = None,
+) -> list[dict[str, Any]]:
+    """Make the cells that are not there, and return all of them. `on_cell` gets (cells done, cells in all, the name of
+    the next). No cell is begun after `until_s` of `time.monotonic`.
+
+    Raises ConfigError for two organisms of one name, and for calls that no step can be had of; TestbedError for one
+    that is not there; StoreError where a cell that is there was made with other settings.
+    """
+    folders = checkpoint_folders(ablations.organisms)
+    embedder = cached(build_embedder(RewardConfig()))
+    yardsticks: dict[str, Yardstick] = {}
+    cells, made = list(ablations.cells()), []
+    for done, (organism, seed, row) in enumerate(cells):
+        target, path = folders[Path(organism).name], ablations.path(organism, seed, row)
+        what = _what(ablations, organism, seed, row, target)
+        if (there := known(path, what)) is not None:
+            made.append(there)
+            continue
+        if until_s is not None and time.monotonic() >= until_s:
+            continue
+        if on_cell is not None:
+            on_cell(done, len(cells), f"{Path(organism).name}, seed {seed}, {row.method.title}")
+        if organism not in yardsticks:
+            yardsticks[organism] = yardstick_of(organism, ablations.out, embedder, ablations.n_uniform)
+        began = time.monotonic()
+        images, folder = images_of(ablations.out, seed), ablations.out / "runs" / path.stem
+        stretches = search(row.method, target, images, folder, seed, ablations.calls, on_progress, keep_weights=True)
+        config, frozen = _ask_frozen(folder / MAIN, ablations.n, on_progress)
+        cell = {**what, **_measured(stretches, frozen, config, yardsticks[organism])}
+        made.append({**cell, "seconds": round(time.monotonic() - began, 1)})
+        keep(path, made[-1])
+    return made
+
+
+def _what(ablations: Ablations, organism: str, seed: int, row: Ablation, target: Path) -> dict[str, Any]:
+    """What a cell is of. One that is there is taken for made only where all of this is the same."""
+    settings = {key: value for key, value in row.method.settings.items() if key != "verifier.model"}
+    return {
+        "row": row.name,
+        "organism": Path(organism).name,
+        "seed": seed,
+        "budget": ablations.calls,
+        "asked": ablations.n,
+        "collect": row.method.collect,
+        "settings": json.loads(json.dumps(settings)),
+        "weights": weights_identity(target)[:16],
+        "questioner": weights_identity(bundled("questioner"))[:16],
+        "fresh_probes": ablations.n_uniform,
+    }
+
+
+def _ask_frozen(run: Path, n: int, on_progress: OnProgress | None) -> tuple[Config, dict[str, list[Probe]]]:
+    """(the run's configuration, the probes of the questioner as it was before and as it is after the training), about
+    held-out images. The weights are deleted then: the probes are what is kept."""
+    config = override(runs.config_of(run), {"limits.max_target_calls": None, "sweep.n": n})
+    if not (run / runs.TRAINED).exists():
+        raise ConfigError("the calls were spent before the first step of training; give more --calls")
+    found = {}
+    with SqliteStore.open(run) as store:
+        for phase, questioner in ((BEFORE, None), (AFTER, run / runs.TRAINED)):
+            runs.sweep(
+                Wiring(config),
+                store,
+                phase=phase,
+                split="heldout",
+                questioner=questioner,
+                on_progress=None if on_progress is None else lambda done, total, _: on_progress(done, total),
+            )
+            found[phase] = list(store.probes(phase))
+    drop_weights(run)
+    return config, found
+
+
+def _measured(
+    stretches: Sequence[Stretch], frozen: Mapping[str, Sequence[Probe]], config: Config, yardstick: Yardstick
+) -> dict[str, Any]:
+    """All that is said of a row. Every rate is by the exact oracle, but for `said_fdr`, the verifier's own."""
+    rng = np.random.default_rng(0)
+    by_oracle = override(config, {"verifier": {"kind": "oracle"}})
+    exact = Wiring(by_oracle).verifier
+    exactly = {phase: judged_exactly(probes, exact) for phase, probes in frozen.items()}
+    trained = [Stretch(judged_exactly(one.probes, exact), one.calls) for one in stretches]
+    course = found(trained)
+    failing = yardstick.fresh.failing(course.at_call)
+    after = exactly[AFTER]
+    return {
+        "calls": course.calls,
+        "before": _rates(exactly[BEFORE], rng),
+        "after": {**_rates(after, rng), **measured([Stretch(after, len(after))], by_oracle, yardstick)},
+        "failing_in_training": sorted("+".join(skills) for skills in failing),
+        "verifier": [
+            _judged(name, said, true, rng)
+            for name, said, true in (
+                (BEFORE, frozen[BEFORE], exactly[BEFORE]),
+                *_parts([p for s in stretches for p in s.probes], [p for s in trained for p in s.probes]),
+                (AFTER, frozen[AFTER], after),
+            )
+        ],
+    }
+
+
+def _rates(probes: Sequence[Probe], rng: np.random.Generator) -> dict[str, Any]:
+    made = rates(probes, rng)
+    return {"fdr_n": kept_rate(made.fdr), "valid_n": kept_rate(made.valid), "failure_n": kept_rate(made.failure)}
+
+
+def _parts(said: Sequence[Probe], true: Sequence[Probe]) -> Iterator[tuple[str, Sequence[Probe], Sequence[Probe]]]:
+    """The probes of a training in parts of equal size, in the order in which they were asked."""
+    bounds = [len(said) * at // PARTS for at in range(PARTS + 1)]
+    for at in range(PARTS):
+        part = slice(bounds[at], bounds[at + 1])
+        yield f"training {at + 1}/{PARTS}", said[part], true[part]
+
+
+def _judged(stage: str, said: Sequence[Probe], true: Sequence[Probe], rng: np.random.Generator) -> dict[str, Any]:
+    lived_on = exploited(said, true, rng)
+    return {
+        "stage": stage,
+        "said_fdr": kept_rate(rates(said, rng).fdr),
+        "fdr": kept_rate(rates(true, rng).fdr),
+        "unshared": kept_rate(lived_on.unshared),
+        "favoured": kept_rate(lived_on.favoured),
+    }

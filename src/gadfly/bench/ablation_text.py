@@ -1,0 +1,73 @@
+"""The ablations as people read them: rows of tables, sentences, Markdown. Computes no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gadfly.analysis.figures import points_text, rate_text
+from gadfly.bench.ablation_table import FIGURES, AblationTable
+from gadfly.bench.ablations import Ablation
+from gadfly.bench.markdown import heading, lines_of
+from gadfly.bench.paired import Paired
+from gadfly.bench.standings_text import NAMES, figure_text
+
+TITLE = "one factor changed at a time (the trained questioner on held-out images, by the exact oracle)"
+STAGES_TITLE = "what the questioner made of wrong verdicts"
+_NAMES = {
+    **NAMES,
+    "failing_in_training": "failing combinations in training",
+    "wrong_combinations_at_wrong": "WRONG combinations at equal WRONG",
+}
+COLUMNS = ("factor", "row", "cells", "FDR", "against the default, points", "valid", *(_NAMES[key] for key in FIGURES))
+STAGES_COLUMNS = ("verifier", "stage", "FDR by it", "FDR", "of its WRONG, not WRONG", "of not WRONG, WRONG by it")
+
+
+def rows_of(made: AblationTable) -> list[tuple[str, ...]]:
+    return [
+        (
+            row.factor,
+            row.title,
+            str(row.n_cells),
+            rate_text(row.fdr, row.fdr.n),
+            _against(row.against),
+            rate_text(row.valid, row.valid.n),
+            *(figure_text(key, row.figures[key]) for key in FIGURES),
+        )
+        for row in made.rows
+    ]
+
+
+def stages_rows(made: AblationTable) -> list[tuple[str, ...]]:
+    return [
+        (one.title, one.stage, *(rate_text(rate, rate.n) for rate in (one.said, one.fdr, one.unshared, one.favoured)))
+        for one in made.stages
+    ]
+
+
+def sentences(made: AblationTable, rows: Sequence[Ablation]) -> list[str]:
+    """What the numbers rest on, and what could not be run."""
+    said = [
+        f"FDR before training: {rate_text(made.before, made.before.n)}. Combinations are rarefied to {made.n_wrong} "
+        "WRONG probes. Intervals of rates are over images; those of differences from the default are over seeds, paired, "
+        "and need three.",
+        "A row that wins here wins on this testbed, at this number of calls.",
+    ]
+    said += [
+        f"{row.method.title}: not run, since {row.method.unavailable}."
+        for row in rows
+        if row.method.unavailable is not None
+    ]
+    return said
+
+
+def as_markdown(made: AblationTable, rows: Sequence[Ablation]) -> str:
+    """The tables and sentences as Markdown."""
+    lines = [*heading(TITLE), *lines_of(COLUMNS, rows_of(made)), ""]
+    lines += [*heading(STAGES_TITLE), *lines_of(STAGES_COLUMNS, stages_rows(made)), ""]
+    return "\n".join((*lines, *sentences(made, rows))) + "\n"
+
+
+def _against(made: Paired | None) -> str:
+    if made is None or made.difference.value is None:
+        return "–"
+    return points_text(made.difference) if made.difference.low is not None else f"{100 * made.difference.value:+.1f}"
