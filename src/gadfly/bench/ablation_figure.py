@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gadfly.bench.ablation_table import AblationRow, AblationTable
 from gadfly.bench.ablations import DEFAULT
@@ -28,7 +29,7 @@ def draw_ablations(made: AblationTable, path: Path) -> Path:
     FigureCanvasAgg(figure)
     figure.subplots_adjust(left=0.27, right=0.97, top=1 - 0.6 / height, bottom=0.55 / height, wspace=0.08)
     left, right = figure.subplots(1, 2, sharey=True)
-    _draw(left, made.rows, places, "FDR of the trained questioner, 95% interval over images", rates=True)
+    _draw(left, made.rows, places, "FDR after training, 95% over images", rates=True)
     _draw(right, made.rows, places, "failing combinations found in training", rates=False)
     left.set_ylim(at + 0.8, 0.2)
     left.set_yticks(places, [clean(row.title) for row in made.rows])
@@ -51,11 +52,12 @@ def _draw(axes: Axes, rows: Sequence[AblationRow], places: Sequence[float], titl
             axes.plot([row.fdr.low, row.fdr.high], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
         axes.plot([x], [y], "o", color=colour, markersize=5)
         if row.name == DEFAULT:
-            axes.axvline(x, color=_DEFAULT, linewidth=0.8, linestyle="dotted", zorder=0)
+            axes.axvline(x, color=_DEFAULT, linewidth=0.8, linestyle="dotted", zorder=1)
     axes.set_title(title, loc="left", color=_INK, fontfamily=FONT, fontsize=9)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.08 * axes.dataLim.x1 if axes.dataLim.x1 > 0 else 1)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=not rates))
     if rates:
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(axis="x", color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_MUTED, labelsize=8, length=0)

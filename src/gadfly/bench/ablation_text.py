@@ -11,18 +11,21 @@ from gadfly.bench.markdown import heading, lines_of
 from gadfly.bench.paired import Paired
 from gadfly.bench.standings_text import NAMES, figure_text
 
-TITLE = "one factor changed at a time (the trained questioner on held-out images, by the exact oracle)"
+RATES_TITLE = "one setting changed at a time: the trained questioner on held-out images, by the exact oracle"
+FOUND_TITLE = "and what it found"
 STAGES_TITLE = "what the questioner made of wrong verdicts"
 _NAMES = {
     **NAMES,
-    "failing_in_training": "failing combinations in training",
-    "wrong_combinations_at_wrong": "WRONG combinations at equal WRONG",
+    "failing_in_training": "failing in training",
+    "failing": "failing after",
+    "wrong_combinations_at_wrong": "WRONG at equal WRONG",
 }
-COLUMNS = ("factor", "row", "cells", "FDR", "against the default, points", "valid", *(_NAMES[key] for key in FIGURES))
+RATES_COLUMNS = ("factor", "row", "cells", "FDR", "points above the default", "valid")
+FOUND_COLUMNS = ("row", *(_NAMES[key] for key in FIGURES))
 STAGES_COLUMNS = ("verifier", "stage", "FDR by it", "FDR", "of its WRONG, not WRONG", "of not WRONG, WRONG by it")
 
 
-def rows_of(made: AblationTable) -> list[tuple[str, ...]]:
+def rates_rows(made: AblationTable) -> list[tuple[str, ...]]:
     return [
         (
             row.factor,
@@ -31,10 +34,13 @@ def rows_of(made: AblationTable) -> list[tuple[str, ...]]:
             rate_text(row.fdr, row.fdr.n),
             _against(row.against),
             rate_text(row.valid, row.valid.n),
-            *(figure_text(key, row.figures[key]) for key in FIGURES),
         )
         for row in made.rows
     ]
+
+
+def found_rows(made: AblationTable) -> list[tuple[str, ...]]:
+    return [(row.title, *(figure_text(key, row.figures[key]) for key in FIGURES)) for row in made.rows]
 
 
 def stages_rows(made: AblationTable) -> list[tuple[str, ...]]:
@@ -44,12 +50,22 @@ def stages_rows(made: AblationTable) -> list[tuple[str, ...]]:
     ]
 
 
+def tables_of(made: AblationTable) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """(title, columns, rows) of each table."""
+    return [
+        (RATES_TITLE, RATES_COLUMNS, rates_rows(made)),
+        (FOUND_TITLE, FOUND_COLUMNS, found_rows(made)),
+        (STAGES_TITLE, STAGES_COLUMNS, stages_rows(made)),
+    ]
+
+
 def sentences(made: AblationTable, rows: Sequence[Ablation]) -> list[str]:
     """What the numbers rest on, and what could not be run."""
     said = [
-        f"FDR before training: {rate_text(made.before, made.before.n)}. Combinations are rarefied to {made.n_wrong} "
-        "WRONG probes. Intervals of rates are over images; those of differences from the default are over seeds, paired, "
-        "and need three.",
+        f"FDR before training: {rate_text(made.before, made.before.n)}. Intervals of rates are over images; those of "
+        "differences from the default are over seeds, paired, and need three.",
+        "Failing are combinations of skills that fresh probes confirm, WRONG those that failed at least once, rarefied "
+        f"to {made.n_wrong} WRONG probes.",
         "A row that wins here wins on this testbed, at this number of calls.",
     ]
     said += [
@@ -62,8 +78,9 @@ def sentences(made: AblationTable, rows: Sequence[Ablation]) -> list[str]:
 
 def as_markdown(made: AblationTable, rows: Sequence[Ablation]) -> str:
     """The tables and sentences as Markdown."""
-    lines = [*heading(TITLE), *lines_of(COLUMNS, rows_of(made)), ""]
-    lines += [*heading(STAGES_TITLE), *lines_of(STAGES_COLUMNS, stages_rows(made)), ""]
+    lines = [
+        line for title, columns, cells in tables_of(made) for line in (*heading(title), *lines_of(columns, cells), "")
+    ]
     return "\n".join((*lines, *sentences(made, rows))) + "\n"
 
 

@@ -20,10 +20,6 @@ def row_title(row: RowKey) -> str:
     return f"{questioner}, untrained" if trained_on is None else f"{questioner}, trained on {trained_on}"
 
 
-def matrix_columns(made: Matrix) -> tuple[str, ...]:
-    return ("questions of", *made.columns)
-
-
 def matrix_rows(made: Matrix) -> list[tuple[str, ...]]:
     """One row for each kind of questioner; a dash where a pair was not run."""
     return [(row_title(row), *(_cell(made, row, target) for target in made.columns)) for row in made.rows]
@@ -42,6 +38,14 @@ def modes_rows(found: Sequence[Reached]) -> list[tuple[str, ...]]:
     ]
 
 
+def tables_of(made: Matrix, found: Sequence[Reached]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """(title, columns, rows) of each table."""
+    return [
+        (MATRIX_TITLE, ("questions of", *made.columns), matrix_rows(made)),
+        (MODES_TITLE, MODES_COLUMNS, modes_rows(found)),
+    ]
+
+
 def sentences(made: Matrix, missing: Sequence[str]) -> list[str]:
     """What the numbers rest on, and what is not there."""
     seeds = "one seed" if made.n_seeds == 1 else f"the mean of {made.n_seeds} seeds; other seeds may differ by more"
@@ -53,8 +57,11 @@ def sentences(made: Matrix, missing: Sequence[str]) -> list[str]:
 
 def as_markdown(made: Matrix, found: Sequence[Reached], missing: Sequence[str]) -> str:
     """The tables and sentences as Markdown."""
-    lines = [*heading(MATRIX_TITLE), *lines_of(matrix_columns(made), matrix_rows(made)), ""]
-    lines += [*heading(MODES_TITLE), *lines_of(MODES_COLUMNS, modes_rows(found)), ""]
+    lines = [
+        line
+        for title, columns, cells in tables_of(made, found)
+        for line in (*heading(title), *lines_of(columns, cells), "")
+    ]
     return "\n".join((*lines, *sentences(made, missing))) + "\n"
 
 

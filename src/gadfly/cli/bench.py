@@ -127,11 +127,8 @@ def transfer(
     if as_json:
         print_json({"cells": as_plain(cells), "modes": as_plain(modes), "missing": missing, "figure": str(figure)})
         return
-    for title, columns, rows in (
-        (text.MATRIX_TITLE, text.matrix_columns(made), text.matrix_rows(made)),
-        (text.MODES_TITLE, text.MODES_COLUMNS, text.modes_rows(found)),
-    ):
-        table(title, columns, rows, numeric=columns[1:5])
+    for title, columns, rows in text.tables_of(made, found):
+        table(title, columns, rows, numeric=[name for name in columns[1:] if not name.endswith("ones")])
         say()
     for sentence in text.sentences(made, missing):
         say(sentence)
@@ -158,9 +155,9 @@ def ablations(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Change one setting at a time, and see what becomes of what is found: reward terms, window, groups, neighbours, KL,
-    entropy, LoRA, SFT first, scaling, and a verifier that errs. Each row, organism and seed is a cell of its own, kept
-    in OUT/cells; the command goes on where it was broken off."""
+    """Change one setting at a time, and see what becomes of what is found: reward terms, window, groups, neighbours,
+    KL, entropy, LoRA, SFT first, scaling, and a verifier that errs. Each row, organism and seed is a cell of its own,
+    kept in OUT/cells; the command goes on where it was broken off."""
     import numpy as np
 
     from gadfly.bench import ablation_text as text
@@ -189,10 +186,9 @@ def ablations(
     if as_json:
         print_json({"table": as_plain(made), "cells": str(out / "cells"), "figure": str(figure)})
         return
-    table(text.TITLE, text.COLUMNS, text.rows_of(made), numeric=text.COLUMNS[2:])
-    say()
-    table(text.STAGES_TITLE, text.STAGES_COLUMNS, text.stages_rows(made), numeric=text.STAGES_COLUMNS[2:])
-    say()
+    for title, columns, shown in text.tables_of(made):
+        table(title, columns, shown, numeric=[name for name in columns if name not in ("factor", "row", "verifier")])
+        say()
     for sentence in text.sentences(made, list(rows.values())):
         say(sentence)
     _say_unbegun(len(list(grid.cells())), len(cells), "cells")
