@@ -117,6 +117,9 @@ def test_what_is_exploited_by_hand() -> None:
     # Decided by both and not WRONG in truth: about i the third, fourth, fifth, seventh and eighth, about j both: 7, of
     # which the same three are called WRONG.
     assert (made.favoured.successes, made.favoured.n) == (3, 7)
+    # What had no question in it was judged by nobody: it is no chance for an error.
+    unread = replace(make_probe(INVALID, "j", 20), judgement=Judgement(INVALID, UNPARSABLE))
+    assert exploited([*said, unread], [*true, unread], np.random.default_rng(0)).favoured.n == 7
     exact = exploited(true, true, np.random.default_rng(0))
     assert exact.unshared.value == 0 and exact.favoured.value == 0
     nothing = exploited([], [], np.random.default_rng(0))
@@ -169,7 +172,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     against = rows["no-rarity"].against
     assert against is not None and against.difference.value == pytest.approx(-0.1)
     # Seed by seed it is 10 points below, whichever are drawn.
-    assert (against.difference.low, against.difference.high) == (pytest.approx(-0.1), pytest.approx(-0.1))
+    assert against.difference.low == pytest.approx(-0.1) and against.difference.high == pytest.approx(-0.1)
     assert rows["no-rarity"].figures["failing_in_training"] == 1 and rows["no-rarity"].figures["failing"] == 1
     assert rows["no-rarity"].figures["planted_recall"] is None
     one = rows["errors-20"].against  # one seed: 0.5 against the default's 0.4 of that seed
@@ -204,6 +207,7 @@ def test_the_command_makes_cells_once_and_says_what_errors_were_good_for(
     assert list(stages["r"]) == ["before", *(f"training {n}/3" for n in (1, 2, 3)), "after"]
     assert all(one["unshared"][0] == 0 and one["favoured"][0] == 0 for one in stages["e"].values())
     assert stages["r"]["before"]["favoured"][0] > 0
+    assert all(one["said_fdr"] == one["fdr"] for one in stages["e"].values())
     assert stages["r"]["before"]["fdr"] == stages["e"]["before"]["fdr"] != stages["r"]["before"]["said_fdr"]
     assert 128 <= exact["calls"] <= 260 and exact["after"]["distinct_probes"] <= 128
     assert not list(tmp_path.rglob("*.safetensors")) and (tmp_path / "ablations.png").exists()

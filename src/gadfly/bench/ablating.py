@@ -145,7 +145,6 @@ def _measured(
     stretches: Sequence[Stretch], frozen: Mapping[str, Sequence[Probe]], config: Config, yardstick: Yardstick
 ) -> dict[str, Any]:
     """All that is said of a row. Every rate is by the exact oracle, but for `said_fdr`, the verifier's own."""
-    rng = np.random.default_rng(0)
     by_oracle = override(config, {"verifier": {"kind": "oracle"}})
     exact = Wiring(by_oracle).verifier
     exactly = {phase: judged_exactly(probes, exact) for phase, probes in frozen.items()}
@@ -155,11 +154,11 @@ def _measured(
     after = exactly[AFTER]
     return {
         "calls": course.calls,
-        "before": _rates(exactly[BEFORE], rng),
-        "after": {**_rates(after, rng), **measured([Stretch(after, len(after))], by_oracle, yardstick)},
+        "before": _rates(exactly[BEFORE]),
+        "after": {**_rates(after), **measured([Stretch(after, len(after))], by_oracle, yardstick)},
         "failing_in_training": sorted("+".join(skills) for skills in failing),
         "verifier": [
-            _judged(name, said, true, rng)
+            _judged(name, said, true)
             for name, said, true in (
                 (BEFORE, frozen[BEFORE], exactly[BEFORE]),
                 *_parts([p for s in stretches for p in s.probes], [p for s in trained for p in s.probes]),
@@ -169,8 +168,8 @@ def _measured(
     }
 
 
-def _rates(probes: Sequence[Probe], rng: np.random.Generator) -> dict[str, Any]:
-    made = rates(probes, rng)
+def _rates(probes: Sequence[Probe]) -> dict[str, Any]:
+    made = rates(probes, np.random.default_rng(0))
     return {"fdr_n": kept_rate(made.fdr), "valid_n": kept_rate(made.valid), "failure_n": kept_rate(made.failure)}
 
 
@@ -182,12 +181,13 @@ def _parts(said: Sequence[Probe], true: Sequence[Probe]) -> Iterator[tuple[str, 
         yield f"training {at + 1}/{PARTS}", said[part], true[part]
 
 
-def _judged(stage: str, said: Sequence[Probe], true: Sequence[Probe], rng: np.random.Generator) -> dict[str, Any]:
-    lived_on = exploited(said, true, rng)
+def _judged(stage: str, said: Sequence[Probe], true: Sequence[Probe]) -> dict[str, Any]:
+    """Each rate with a generator of its own: equal verdicts have equal intervals, whatever was computed before."""
+    lived_on = exploited(said, true, np.random.default_rng(0))
     return {
         "stage": stage,
-        "said_fdr": kept_rate(rates(said, rng).fdr),
-        "fdr": kept_rate(rates(true, rng).fdr),
+        "said_fdr": kept_rate(rates(said, np.random.default_rng(0)).fdr),
+        "fdr": kept_rate(rates(true, np.random.default_rng(0)).fdr),
         "unshared": kept_rate(lived_on.unshared),
         "favoured": kept_rate(lived_on.favoured),
     }

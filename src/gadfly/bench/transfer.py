@@ -98,37 +98,48 @@ def run_transfer(
     identities = {
         path: weights_identity(path)[:16] for path in (*transfer.targets.values(), *transfer.questioners.values())
     }
-    cells, modes = [], []
+    cells: list[dict[str, Any]] = []
+    modes: list[dict[str, Any]] = []
     rows = list(transfer.rows())
     for done, row in enumerate(rows):
         what = _what(transfer, row, identities)
         whats = {name: {**what, "target": name, "weights": identities[path]} for name, path in transfer.targets.items()}
-        there = [known(transfer.path(row, name), one) for name, one in whats.items()]
-        found = known(transfer.modes_path(row), what)
+        there = [cell for name, one in whats.items() if (cell := known(transfer.path(row, name), one)) is not None]
+        found = known(transfer.modes_path(row), what) or {}
         # A target that is new changes what is universal.
-        if not all(there) or (row.trained_on is not None and (found or {}).get("targets") != list(transfer.targets)):
+        judged = row.trained_on is None or found.get("targets") == list(transfer.targets)
+        if len(there) < len(whats) or not judged:
             if until_s is not None and time.monotonic() >= until_s:
                 continue
             if on_row is not None:
                 on_row(done, len(rows), row.name)
-            began = time.monotonic()
-            config = config_of_row(transfer, row)
-            answered = _answered(transfer, row, config, on_progress)
-            seconds = round(time.monotonic() - began, 1)
-            there = []
-            for name, one in whats.items():
-                there.append({**one, **_measured(answered[name]), "row_seconds": seconds})
-                keep(transfer.path(row, name), there[-1])
-            if row.trained_on is not None:
-                found = {
-                    **what,
-                    "targets": list(transfer.targets),
-                    **shared_modes(row.trained_on, answered, Wiring(config)),
-                }
-                keep(transfer.modes_path(row), found)
-        cells += [one for one in there if one is not None]
-        modes += [] if found is None else [found]
+            there, found = _make(transfer, row, what, whats, on_progress)
+        cells += there
+        modes += [found] if found else []
     return cells, modes
+
+
+def _make(
+    transfer: Transfer,
+    row: Row,
+    what: Mapping[str, Any],
+    whats: Mapping[str, Mapping[str, Any]],
+    on_progress: OnProgress | None,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """(the cells of a row, its modes: none for an untrained questioner), made and kept."""
+    began = time.monotonic()
+    config = config_of_row(transfer, row)
+    answered = _answered(transfer, row, config, on_progress)
+    seconds = round(time.monotonic() - began, 1)
+    cells = [{**one, **_measured(answered[name]), "row_seconds": seconds} for name, one in whats.items()]
+    for cell in cells:
+        keep(transfer.path(row, cell["target"]), cell)
+    if row.trained_on is None:
+        return cells, {}
+    shared = shared_modes(row.trained_on, answered, Wiring(config))
+    found = {**what, "targets": list(transfer.targets), **shared}
+    keep(transfer.modes_path(row), found)
+    return cells, found
 
 
 def config_of_row(transfer: Transfer, row: Row) -> Config:
