@@ -393,14 +393,17 @@ def test_a_checkpoint_is_tried_beside_the_oracle(cli: Cli, checkpoint: Path, tmp
     target = tmp_path / "target"
     save(build_model(TINY, 1), target)
     trial = ["testbed", "evaluate-verifier", checkpoint, "--target", target, "--questioner", "uniform"]
-    said = cli(*trial, "--n", 6, "--json")
+    said = cli(*trial, "--n", 6, "--card", tmp_path / "card.md", "--json")
     assert said.status == 0, said.err
-    one = json.loads(said.out)["questioners"]["uniform"]
+    one = json.loads(said.out)["targets"][str(target)]["uniform"]
     assert one["n"] == sum(map(sum, one["counts_4_4"])) == 6
     truly = dict(zip(one["verdicts"], map(sum, zip(*one["counts_4_4"], strict=True)), strict=True))
     assert truly["INVALID"] == truly["UNDECIDED"] == 0  # all of the sampler's questions are valid
     table = cli(*trial, "--n", 6).out
     assert "truly WRONG" in table and "judged INVALID" in table
+    card = (tmp_path / "card.md").read_text(encoding="utf-8")
+    right = one["counts_4_4"][one["verdicts"].index("RIGHT")]
+    assert f"| judged RIGHT | {right[0]} | {right[1]} | {right[2]} |" in card and "--n 6 --seed 0" in card
 
 
 def test_a_trial_counts_pairs_of_verdicts() -> None:

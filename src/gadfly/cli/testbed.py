@@ -97,18 +97,22 @@ def _write_card(
     card: Path, model: str, folder: Path, rows: list[SkillRow], depths: tuple[int, ...],
     figures: KeyFigures | None, *, n: int, seed: int, against: str | None,
 ) -> None:  # fmt: skip
-    from safetensors import safe_open
-
     from gadfly.bench.cards import target_card
 
-    parameters = 0
-    for weights in folder.glob("*.safetensors"):
-        with safe_open(weights, framework="np") as file:
-            names = file.keys()
-            parameters += sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     command = f"gadfly testbed evaluate {model} --n {n} --seed {seed}" + (f" --against {against}" if against else "")
+    parameters = _n_parameters(folder)
     text = target_card(model, parameters=parameters, command=command, rows=rows, depths=depths, figures=figures)
     card.write_text(text, encoding="utf-8")
+
+
+def _n_parameters(folder: Path) -> int:
+    from safetensors import safe_open
+
+    n = 0
+    for weights in folder.glob("*.safetensors"):
+        with safe_open(weights, framework="np") as file:
+            n += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
+    return n
 
 
 _EXAM_SPLIT = "heldout"
@@ -204,13 +208,17 @@ def make_organism(
 @app.command()
 def evaluate_verifier(
     verifier: Annotated[str, typer.Argument(help="A bundled checkpoint's name, or a folder.")],
-    target: Annotated[str, typer.Option(help="Whose answers are judged: a bundled name, or a folder.")] = "clean",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose answers are judged: bundled names, or folders; clean, a, b and c if not said."),
+    ] = None,
     questioner: Annotated[
         list[str] | None,
         typer.Option(help="Who asks: uniform, a bundled name, a folder; the bundled one and uniform if not said."),
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Questions of each questioner, each about another image.")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
+    card: Annotated[Path | None, typer.Option(help="Write a model card (Markdown) here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """How a model judges testbed questions and a target's answers, beside the oracle that knows."""
@@ -218,12 +226,21 @@ def evaluate_verifier(
     from gadfly.testbed.checkpoints import path_of
 
     asking = {who: None if who == "uniform" else path_of(who) for who in questioner or ("questioner", "uniform")}
-    with progress("judging") as bar:
-        found = trial(path_of(verifier), path_of(target), asking, n, seed, bar.update)
+    found = {}
+    for name in target or ("clean", "a", "b", "c"):
+        with progress(f"judging answers of {name}") as bar:
+            found[name] = trial(path_of(verifier), path_of(name), asking, n, seed, bar.update)
+    if card is not None:
+        from gadfly.bench.verifier_cards import verifier_card
+
+        command = f"gadfly testbed evaluate-verifier {verifier} --n {n} --seed {seed}"
+        parameters = _n_parameters(path_of(verifier))
+        card.write_text(verifier_card(verifier, parameters=parameters, command=command, found=found), encoding="utf-8")
     if as_json:
-        print_json({"verifier": verifier, "target": target, "seed": seed, "questioners": found})
-    else:
-        print_trial(verifier, target, found)
+        print_json({"verifier": verifier, "seed": seed, "targets": found})
+        return
+    for name, by_questioner in found.items():
+        print_trial(verifier, name, by_questioner)
 
 
 @app.command()
