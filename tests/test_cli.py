@@ -20,9 +20,10 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def test_help_is_quick_to_load_and_says_every_command() -> None:
-    """Loading is what takes the time: none of the heavy libraries may come with it."""
+    """Loading is what takes the time: none of the heavy libraries may come with it, nor rich, which prints tables."""
     program = (
-        "import sys; import gadfly.cli.main; heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'PIL', 'trl'};"
+        "import sys; import gadfly.cli.main;"
+        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'PIL', 'trl', 'rich'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
