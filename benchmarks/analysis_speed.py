@@ -3,8 +3,8 @@
     python benchmarks/analysis_speed.py [--probes 100000] [--images 5000] [--rounds 5]
 
 The run is made up: skills, concepts, answers and verdicts are drawn at random, with a few modes planted, and stored as
-a real run's are. Its images are not there, so image conditions are left out; they are measured once in a run's life. Each
-round is a process of its own, its start included. Wanted for 10^5 probes: under 30 s and 2 GB.
+a real run's are. Its images are not there, so image conditions are left out; they are measured once in a run's life.
+Each round is a process of its own, its start included. Wanted for 10^5 probes: under 30 s and 2 GB.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ batches. Both go through the same target model; caches of answers are off. Wante
 least 95% of the bare target's.
 
 The bundled target is a model of 1.6 M parameters, far quicker than any that somebody would want to know about: what is
-beside it weighs as nowhere else. `--endpoint-latency` asks a server of that latency instead (a process of its own, which
-answers nonsense). What is left is said by parts; those come from the loop's own clock.
+beside it weighs as nowhere else. `--endpoint-latency` asks a server of that latency instead (a process of its own,
+which answers nonsense). What is left is said by parts; those come from the loop's own clock.
 """
 
 from __future__ import annotations

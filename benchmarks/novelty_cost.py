@@ -1,4 +1,4 @@
-"""What novelty costs a question: in a long run against a short one, against unwindowed variants, against NLTK's SelfBLEU.
+"""What novelty costs a question: in a long run and in a short one, without a window, and beside NLTK's SelfBLEU.
 
     python benchmarks/novelty_cost.py [--probes 1000000] [--window 2000] [--only window,unwindowed,nltk]
 

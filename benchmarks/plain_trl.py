@@ -124,14 +124,12 @@ class Target:
                 processor_kwargs={"padding": True},
             )
             output = self._model.generate(**inputs, max_new_tokens=self._max_new_tokens, do_sample=False)
-            answers += self._processor.batch_decode(
-                output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
-            )
+            answers += self._processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return [answer.strip() for answer in answers]
 
 
 def train(job: Job, target_batch: int, score: Score) -> None:
-    """GRPO on the questioner; each step's questions are answered, judged by the oracle, scored, and appended to a file."""
+    """GRPO on the questioner; each step's questions are answered, judged by the oracle, scored, appended to a file."""
     scenes, target = read_scenes(job.images), Target(job.target)
     oracle = OracleVerifier(scenes)
     ids, paths = _files(job.images)

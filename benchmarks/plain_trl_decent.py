@@ -1,5 +1,5 @@
-"""The job on plain TRL, written with care: the target is asked in batches, and novelty looks back over a window, with the
-n-grams of each question counted once.
+"""The job on plain TRL, written with care: the target is asked in batches, and novelty looks back over a window, with
+the n-grams of each question counted once.
 
     python benchmarks/plain_trl_decent.py JOB.json      (side_by_side.py writes the job)
 

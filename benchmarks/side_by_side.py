@@ -3,8 +3,8 @@
     python benchmarks/side_by_side.py --steps 200 [--last 20] [--images-per-step 16] [--lived]
 
 The same models, images, batch shape, generation, learning rate, reward weights and seeds for all three. Gadfly trains
-for all steps but the last; its questioner and the questions that it has asked by then are where all three go on, each as
-if it had come so far itself, and then they take turns, step by step. (So the straightforward script need not live
+for all steps but the last; its questioner and the questions that it has asked by then are where all three go on, each
+as if it had come so far itself, and then they take turns, step by step. (So the straightforward script need not live
 through the hundreds of steps in which it grows slow; with --lived each goes all the way from the start.) The first of
 the last steps warms up and is not counted. Wanted at step 200: 3 times the straightforward script's probes per second
 (plain_trl_simple.py), 1.3 times the careful one's (plain_trl_decent.py).

@@ -124,7 +124,9 @@ def bare_parts(config: Config, wiring: Wiring, steps: Sequence[Sequence[Probe]])
     return answering, judging, rewarding
 
 
-def seconds_a_step(config: Config, wiring: Wiring, probing: Probing, store: SqliteStore, folder: Path) -> tuple[float, float]:
+def seconds_a_step(
+    config: Config, wiring: Wiring, probing: Probing, store: SqliteStore, folder: Path
+) -> tuple[float, float]:
     """The mean over the steps after the first few, passed and of the processor."""
     times: list[tuple[float, float]] = []
     train_grpo(

@@ -234,7 +234,9 @@ def main() -> None:
         out = chosen.out or Path(temporary)
         folder, written = kept_run(out, chosen.probes, chosen.images)
         if written is None and "write" in parts:
-            print(f"{folder.name} is there already: what writing it took is not known; leave --out out, or name another")
+            print(
+                f"{folder.name} is there already: what writing it took is not known; leave --out out, or name another"
+            )
         if written is not None:
             rates, megabytes = written.rates(), (folder / "store.sqlite").stat().st_size / 1e6
             print(

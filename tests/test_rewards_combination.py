@@ -145,8 +145,8 @@ def test_novelty_is_bounded_for_a_long_history() -> None:
 
 @pytest.mark.parametrize("kind", ["lexical", "semantic", "rarity"])
 def test_what_a_history_holds_is_bounded_by_its_window(kind: str) -> None:
-    """6,000 questions that share neither words nor skills pass through a window of 20, in batches of 10. If each left 50
-    bytes behind, what is held would grow by 250 kB over the last 5,000."""
+    """6,000 questions that share neither words nor skills pass through a window of 20, in batches of 10. If each left
+    50 bytes behind, what is held would grow by 250 kB over the last 5,000."""
     lexical, semantic, rarity = LexicalHistory(20), SemanticHistory(20), RarityHistory(20)
     unit_B_D = np.eye(10, 32, dtype=np.float32)
     held: list[int] = []

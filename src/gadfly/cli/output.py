@@ -114,7 +114,14 @@ def progress(title: str, passing: bool = False) -> Iterator[Bar]:
     """Progress with time left on standard error, so that standard output stays clean for --json: a bar on a terminal
     (a passing one vanishes when it is done), elsewhere a plain line now and then."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     terminal = Console(stderr=True, highlight=False, emoji=False)
     if not terminal.is_terminal:
