@@ -22,7 +22,8 @@ from datasets import Dataset
 from PIL.Image import Image as Picture
 from PIL.Image import open as open_picture
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from gadfly.records import Completion, Image, Judgement, Question
 from gadfly.testbed.album import read_scenes
@@ -63,7 +64,7 @@ class Job:
         return cls(**told | {"past_skills": [tuple(skills) for skills in told["past_skills"]]})
 
 
-class Turns(TrainerCallback):  # type: ignore[misc]
+class Turns(TrainerCallback):
     """Takes the time of each step, from the end of the one before, less what it waited for its turn."""
 
     def __init__(self, waits: bool) -> None:
@@ -136,7 +137,7 @@ def train(job: Job, target_batch: int, score: Score) -> None:
     job.out.mkdir(parents=True, exist_ok=True)
     log = (job.out / "probes.jsonl").open("a", encoding="utf-8")
 
-    def reward(prompts: Any, completions: list[Any], image: list[Picture], place: list[int], **_: Any) -> list[float]:
+    def reward(prompts: Any, completions: list[Any], image: list[Picture], place: list[int], **_: Any) -> Any:
         questions = [completion[0]["content"].strip() for completion in completions]
         answers = target.answer(image, questions, target_batch)
         groups = [index // job.group_size for index in range(len(questions))]

@@ -63,7 +63,7 @@ def main() -> None:
         rewards = np.array([-weights["invalid"]] * len(questions))
         valid = [i for i, judgement in enumerate(judged) if judgement.verdict.valid]
         if not valid:
-            return rewards.tolist()
+            return list(map(float, rewards))
         counted = [ngrams(questions[i]) for i in valid]
         new = embedder.encode([questions[i] for i in valid], normalize_embeddings=True, show_progress_bar=False)
         lexical = semantic = rarity = np.ones(len(valid))
@@ -86,7 +86,7 @@ def main() -> None:
         window.extend(counted)
         embeddings.extend(new)
         skills.extend(judged[i].skills or () for i in valid)
-        return rewards.tolist()
+        return list(map(float, rewards))
 
     train(job, target_batch=TARGET_BATCH, score=score)
 

@@ -29,7 +29,7 @@ def main() -> None:
     embedder = SentenceTransformer(str(get_model_path()), device="cpu")
     history = [question.lower().split() for question in job.past]
     embeddings = list(embedder.encode(job.past, normalize_embeddings=True, show_progress_bar=False))
-    asked_for = Counter(job.past_skills)
+    asked_for: Counter[tuple[str, ...] | None] = Counter(job.past_skills)
     weights = job.weights
 
     def score(questions: list[str], answers: list[str], judged: list[Judgement], groups: list[int]) -> list[float]:

@@ -169,7 +169,8 @@ def ours(job: Job) -> None:
     reward = wiring.reward()
     pairs = zip(job.past, job.past_skills, strict=True)
     reward.remember([PastQuestion(text, skills) for text, skills in pairs])
-    DEFAULT_CALLBACKS.append(Turns(job.turns))  # train_grpo takes no callbacks, and every trainer takes these
+    every_trainers: list[Any] = DEFAULT_CALLBACKS
+    every_trainers.append(Turns(job.turns))  # train_grpo takes no callbacks of others
     with runs.opened(config, resume=False) as store:
         train_grpo(
             config.train,

@@ -13,6 +13,7 @@ query under 100 ms at a million probes (the 95th percentile). Without
 
 from __future__ import annotations
 
+import functools
 import http.client
 import resource
 import tempfile
@@ -153,8 +154,8 @@ def queries(folder: Path, repeats: int) -> dict[str, float]:
     print("queries, ms: median and 95th percentile [processor]")
     for name, given in FILTERS.items():
         wanted = Filter.of(given)
-        look = lambda wanted=wanted: find(run.connection, run.columns, wanted)  # noqa: E731
-        taken[name] = measured(f"find: {name}", look, repeats)  # type: ignore[arg-type]
+        look = functools.partial(find, run.connection, run.columns, wanted)
+        taken[name] = measured(f"find: {name}", look, repeats)
     numbers = find(run.connection, run.columns, Filter()).numbers
     taken["a page of 50"] = measured("read: a page of 50", lambda: run.probes(numbers), repeats)
     taken["nothing new"] = measured("refresh: nothing new", run.refresh, repeats)
