@@ -13,6 +13,7 @@ import pytest
 from cli_calls import Cli, probes_of, small
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
+from store_samples import sample
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"  # peft and trl still ask by the old name
@@ -20,9 +21,10 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def test_help_is_quick_to_load_and_says_every_command() -> None:
-    """Loading is what takes the time: none of the heavy libraries may come with it."""
+    """Loading is what takes the time: none of the heavy libraries may come with it, nor rich, which prints tables."""
     program = (
-        "import sys; import gadfly.cli.main; heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'PIL', 'trl'};"
+        "import sys; import gadfly.cli.main;"
+        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'PIL', 'trl', 'rich'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -31,6 +33,21 @@ def test_help_is_quick_to_load_and_says_every_command() -> None:
     )
     commands = "demo run sweep doctor compare show analyze report modes confirm transfer audit rejudge testbed".split()
     assert all(command in said.stdout for command in commands)
+
+
+def test_show_loads_nothing_that_asks_or_counts(tmp_path: Path) -> None:
+    """It is called again and again while a run goes on, and must be there at once."""
+    with SqliteStore.create(tmp_path / "run", "run", {}, {}, 0) as store:
+        store.begin_attempt("train")
+        store.add([sample(0, 0)])
+    program = (
+        "import sys; from gadfly.cli.main import app; app(standalone_mode=False);"
+        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'PIL', 'trl', 'gadfly.wiring'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, "show", str(tmp_path / "run")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "question 0.0" in said and said.endswith("\n[]\n")
 
 
 def test_a_run_on_photographs_stores_probes_and_says_what_was_left_out(

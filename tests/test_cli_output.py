@@ -6,9 +6,10 @@ import io
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -24,6 +25,7 @@ from gadfly.analysis.statistics import Estimate
 from gadfly.cli.findings import print_comparison, print_examples, print_summary, summarise_over
 from gadfly.cli.output import as_plain, plain, progress, say, table
 from gadfly.records import Completion, Image, Probe, ProbeKey, Turn, Verdict
+from gadfly.store.queries import PAGE_PROBES, read_probes
 from gadfly.store.sqlite import SqliteStore
 from made_probes import make_probes
 from store_samples import sample
@@ -207,6 +209,29 @@ def test_show_finds_the_newest_and_by_filter(cli: Cli, tmp_path: Path) -> None:
     compared = cli("compare", run)
     assert compared.status == 0
     assert all(f"{run}:{phase}" in "".join(compared.out.split()) for phase in ("train", "after", "between"))
+
+
+def test_show_reads_no_more_than_it_shows(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three pages of probes, the newest of which are all there is to see; how many match is counted, not read."""
+    run, pages = tmp_path / "run", 0
+    with SqliteStore.create(run, "run", {}, {}, 0) as store:
+        store.begin_attempt("train")
+        verdicts = [Verdict.WRONG if index % 2 else Verdict.RIGHT for index in range(3 * PAGE_PROBES)]
+        store.add([sample(0, index, verdict=verdict) for index, verdict in enumerate(verdicts)])
+
+    def counted(*arguments: Any) -> Iterator[list[Probe]]:
+        nonlocal pages
+        for page in read_probes(*arguments):
+            pages += 1
+            yield page
+
+    monkeypatch.setattr("gadfly.store.sqlite.read_probes", counted)
+    shown = cli("show", run, "--limit", 2).out
+    assert f"2 of {3 * PAGE_PROBES} matching probes shown" in shown and pages == 1
+    assert f"train 0.{3 * PAGE_PROBES - 1}" in shown
+    half = 3 * PAGE_PROBES // 2
+    assert f"2 of {half} matching probes" in cli("show", run, "--limit", 2, "--verdict", "right").out and pages == 2
+    assert f"2 of {half} matching probes" in cli("show", run, "--limit", 2, "--verdict", "right", "--contains", "q").out
 
 
 def test_show_marks_what_a_resume_has_superseded(cli: Cli, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The reward: values by hand, what enters the history, and rebuilding."""
 
+import tracemalloc
 from math import log
 
 import numpy as np
@@ -13,6 +14,9 @@ from gadfly.protocols import Reward
 from gadfly.records import Image, Judgement, PastQuestion, Question, Verdict
 from gadfly.rewards.combination import CombinedReward
 from gadfly.rewards.embedding import HashEmbedder
+from gadfly.rewards.lexical import LexicalHistory
+from gadfly.rewards.rarity import RarityHistory
+from gadfly.rewards.semantic import SemanticHistory
 from gadfly.rewards.verdict_terms import failure_term, invalid_term
 
 IMAGE = Image("0" * 64, "a.png", 4, 4)
@@ -137,3 +141,30 @@ def test_novelty_is_bounded_for_a_long_history() -> None:
         for _, terms in reward.score([ask(text, at // 8) for at, text in enumerate(texts)], [WRONG] * 16):
             assert 0 <= (terms["semantic"] or 0) <= 2 and 0 <= (terms["lexical"] or 0) <= 1
         reward.remember(past(*texts))
+
+
+@pytest.mark.parametrize("kind", ["lexical", "semantic", "rarity"])
+def test_what_a_history_holds_is_bounded_by_its_window(kind: str) -> None:
+    """6,000 questions that share neither words nor skills pass through a window of 20, in batches of 10. If each left
+    50 bytes behind, what is held would grow by 250 kB over the last 5,000."""
+    lexical, semantic, rarity = LexicalHistory(20), SemanticHistory(20), RarityHistory(20)
+    unit_B_D = np.eye(10, 32, dtype=np.float32)
+    held: list[int] = []
+    tracemalloc.start()
+    for batch in range(600):
+        names = [f"{batch}.{place}" for place in range(10)]
+        texts = [f"a{name} b{name} c{name}?" for name in names]
+        match kind:
+            case "lexical":
+                lexical.novelty(texts, range(10))
+                lexical.remember(texts)
+            case "semantic":
+                semantic.novelty(unit_B_D, range(10))
+                semantic.remember(unit_B_D)
+            case _:
+                rarity.of([(name,) for name in names], np.zeros(10, np.int64))
+                rarity.remember([(name,) for name in names])
+        if batch in (99, 599):
+            held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert held[1] - held[0] < 50_000

@@ -91,6 +91,24 @@ def test_filters(store: SqliteStore) -> None:
     assert store.counts() == {Verdict.RIGHT: 1, Verdict.WRONG: 1, Verdict.INVALID: 1, Verdict.UNDECIDED: 0}
 
 
+def test_newest_first_over_pages_and_attempts(store: SqliteStore) -> None:
+    """Attempts 1 and 3 are of "train", 2 of "sweep"; the third goes on from step 1 of the first."""
+    long = [sample(step, at, verdict=list(Verdict)[at % 4]) for step in range(2) for at in range(PAGE_PROBES + 1)]
+    store.add(long)
+    store.begin_attempt("sweep")
+    swept = [sample(0, at, attempt=2, phase="sweep") for at in range(3)]
+    store.add(swept)
+    store.begin_attempt("train", from_step=1)
+    again = [sample(1, at, attempt=3) for at in range(2)]
+    store.add(again)
+    current = [*long[: PAGE_PROBES + 1], *swept, *again]
+    assert list(store.probes(newest_first=True)) == current[::-1]
+    assert list(store.probes(newest_first=True, include_superseded=True)) == [*long, *swept, *again][::-1]
+    right = [probe for probe in current if probe.verdict is Verdict.RIGHT]
+    assert len(right) > 100 and list(store.probes(verdict=Verdict.RIGHT, newest_first=True)) == right[::-1]
+    assert list(store.probes("train", newest_first=True)) == [*again[::-1], *long[PAGE_PROBES::-1]]
+
+
 def test_the_path_first_recorded_for_an_image_is_kept(store: SqliteStore) -> None:
     probe = sample()
     store.add([probe])

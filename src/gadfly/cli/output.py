@@ -2,6 +2,7 @@
 
 Whatever a model or a file name brings along passes `plain` before it reaches a terminal, and is never read as markup:
 control characters could move the cursor, square brackets could hide text, and `:words:` could turn into pictures.
+rich loads when something is printed through it: it is a quarter of what `gadfly --help` would otherwise load.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 _LOG_WIDTH = 150  # of tables that go to a file or a pipe
 _QUIET_S = 2.0  # what is over sooner needs no word about progress in a log
@@ -28,12 +28,16 @@ _SILENCE_S = 30.0  # no log stays without a word for longer, if there is anythin
 
 def console() -> Console:
     """Standard output: as wide as the terminal, or wide enough for any table where it is none."""
+    from rich.console import Console
+
     out = Console(highlight=False, emoji=False)
     return out if out.is_terminal else Console(highlight=False, emoji=False, width=_LOG_WIDTH)
 
 
 def say(text: str = "", style: str = "") -> None:
     """A sentence on standard output, wrapped between words in a terminal. A path too long for the line is not cut."""
+    from rich.text import Text
+
     out, words = console(), plain(text)
     whole = not out.is_terminal or any(len(word) > out.width for word in words.split())
     out.print(Text(words, style=style), soft_wrap=whole)
@@ -50,6 +54,9 @@ def remark(message: str) -> None:
 
 
 def _on_stderr(message: str, style: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
     line = Text.assemble(("gadfly:", style), " ", plain(message))
     Console(stderr=True, highlight=False, emoji=False).print(line, soft_wrap=True)
 
@@ -63,6 +70,9 @@ def plain(text: str, limit: int | None = None) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[str] = ()) -> None:
     """Print a table; the columns named in `numeric` are aligned to the right. Only other ones are wrapped."""
+    from rich.table import Table
+    from rich.text import Text
+
     say(title, style="bold")
     shown = Table(header_style="dim", box=None, pad_edge=False)
     for column in columns:
@@ -103,6 +113,16 @@ class Bar(Protocol):
 def progress(title: str, passing: bool = False) -> Iterator[Bar]:
     """Progress with time left on standard error, so that standard output stays clean for --json: a bar on a terminal
     (a passing one vanishes when it is done), elsewhere a plain line now and then."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     terminal = Console(stderr=True, highlight=False, emoji=False)
     if not terminal.is_terminal:
         yield _Lines(terminal, title)
@@ -150,6 +170,8 @@ class _Lines:
         silence = now - self._spoke
         if silence < _QUIET_S or (tenth == self._tenth and silence < _SILENCE_S):
             return
+        from rich.text import Text
+
         self._tenth, self._spoke = tenth, now
         elapsed = now - self._began
         left = f", about {elapsed * (total - done) / done:.0f} s left" if 0 < done < total else ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,10 +81,16 @@ def show(
                 if seen % 1000 == 0:
                     bar.update(seen, total)
 
-        found = store.probes(phase, verdict=wanted, skill=skill, include_superseded=superseded)
         usage = usage_of(store, phase)
-        # Attempts are counted over the whole run, so they order the probes of all phases by age.
-        newest = heapq.nlargest(limit, matching(found), key=lambda p: (p.key.attempt, p.key.step, p.key.index))
+        found = matching(
+            store.probes(phase, verdict=wanted, skill=skill, include_superseded=superseded, newest_first=True)
+        )
+        newest = list(islice(found, limit))
+        if skill is None and image is None and contains is None:  # counted already, by verdict
+            matched = total if wanted is None else counts[wanted]
+        else:
+            for _ in found:
+                pass
         first_superseded = {a.attempt: a.step_limit(include_superseded=False) for a in store.attempts(phase)}
     probes = newest[::-1]
     outside = [probe.key.step >= first_superseded[probe.key.attempt] for probe in probes]

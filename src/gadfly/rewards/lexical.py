@@ -96,13 +96,16 @@ class LexicalHistory:
         self._counts: dict[Tokens, list[tuple[int, int]]] = {}
         self._lengths: Counter[int] = Counter()
         self._sorted_lengths: list[int] = []
+        self._scored: dict[str, tuple[Tokens, Counter[Tokens]]] = {}  # of the last batch: what is remembered next
 
     def remember(self, texts: Sequence[str]) -> None:
         """Append texts, oldest first; the oldest beyond the window are forgotten."""
         for text in texts[max(0, len(texts) - self._window) :]:
             if len(self._texts) == self._window:
                 self._forget_oldest()
-            self._append(tokenize(text))
+            scored = self._scored.get(text)
+            self._append(*(self._count(text) if scored is None else scored))
+        self._scored = {}
 
     def novelty(self, texts_N: Sequence[str], groups_N: Sequence[int]) -> NDArray[np.float64]:
         """1 - SelfBLEU of each text, shape N, in [0, 1], against the window and the other texts of its group.
@@ -110,8 +113,9 @@ class LexicalHistory:
         A text without any reference is wholly new: 1. The history is not changed.
         """
         assert len(texts_N) == len(groups_N), "one group for each text"
-        tokens_N = [tokenize(text) for text in texts_N]
-        counts_N = [count_ngrams(tokens, self._max_order) for tokens in tokens_N]
+        self._scored = {text: self._count(text) for text in dict.fromkeys(texts_N)}
+        tokens_N = [self._scored[text][0] for text in texts_N]
+        counts_N = [self._scored[text][1] for text in texts_N]
         members: dict[int, list[int]] = {}
         for index, group in enumerate(groups_N):
             members.setdefault(group, []).append(index)
@@ -143,10 +147,14 @@ class LexicalHistory:
         candidates = self._sorted_lengths[max(0, at - 1) : at + 1] + group_lengths
         return min(candidates, key=lambda candidate: (abs(candidate - length), candidate), default=None)
 
-    def _append(self, tokens: Tokens) -> None:
+    def _count(self, text: str) -> tuple[Tokens, Counter[Tokens]]:
+        tokens = tokenize(text)
+        return tokens, count_ngrams(tokens, self._max_order)
+
+    def _append(self, tokens: Tokens, counts: Counter[Tokens]) -> None:
         position = self._first_position + len(self._texts)
         self._texts.append(tokens)
-        for ngram, count in count_ngrams(tokens, self._max_order).items():
+        for ngram, count in counts.items():
             pairs = self._counts.setdefault(ngram, [])
             while pairs and pairs[-1][0] <= count:
                 pairs.pop()

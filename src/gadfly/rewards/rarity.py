@@ -33,7 +33,10 @@ class RarityHistory:
             self._past.append(skills)
             self._counts[skills] += 1
             if len(self._past) > self._window:
-                self._counts[self._past.popleft()] -= 1
+                oldest = self._past.popleft()
+                self._counts[oldest] -= 1
+                if not self._counts[oldest]:  # a count of nothing would stay for good
+                    del self._counts[oldest]
 
     def of(self, skills_N: Sequence[Skills], near_N: NDArray[np.int64]) -> NDArray[np.float64]:
         """1 - log(1 + n) / log(1 + N), shape N, in [0, 1]; 1 before anything was asked. Where the skills are unknown,

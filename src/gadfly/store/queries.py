@@ -86,13 +86,13 @@ def read_seconds(connection: sqlite3.Connection, attempt: Attempt) -> float:
 
 
 def read_probes(
-    connection: sqlite3.Connection, attempt: Attempt, step_limit: int, wanted: ProbeFilter
+    connection: sqlite3.Connection, attempt: Attempt, step_limit: int, wanted: ProbeFilter, newest_first: bool = False
 ) -> Iterator[list[Probe]]:
-    """Pages of one attempt's probes below `step_limit`, by (step, index)."""
+    """Pages of one attempt's probes below `step_limit`, by (step, index), or the other way round."""
     # The unary plus keeps SQLite from walking the whole attempt by key where the image's index finds the few at once.
     attempt_column = "attempt" if wanted.image is None else "+attempt"
     conditions, parameters = (
-        [f"{attempt_column} = ?", "step < ?", "(step, idx) > (?, ?)"],
+        [f"{attempt_column} = ?", "step < ?", f"(step, idx) {'<' if newest_first else '>'} (?, ?)"],
         [attempt.attempt, step_limit],
     )
     extra: list[Any] = []
@@ -105,11 +105,12 @@ def read_probes(
     if wanted.image is not None:
         conditions.append("probe IN (SELECT probe FROM probe_images JOIN images USING (image) WHERE images.id = ?)")
         extra.append(wanted.image)
+    order = "step DESC, idx DESC" if newest_first else "step, idx"
     statement = (
         "SELECT probe, attempt, step, idx, group_idx, verdict, reason, expected, depth, program, skills, reward"
-        f" FROM probes WHERE {' AND '.join(conditions)} ORDER BY step, idx LIMIT {PAGE_PROBES}"
+        f" FROM probes WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT {PAGE_PROBES}"
     )
-    after = (-1, -1)
+    after = (_NO_STEP_LIMIT, _NO_STEP_LIMIT) if newest_first else (-1, -1)
     while True:
         rows = connection.execute(statement, (*parameters, *after, *extra)).fetchall()
         if rows:

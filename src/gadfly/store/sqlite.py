@@ -304,14 +304,20 @@ class SqliteStore:
         skill: str | None = None,
         image: str | None = None,
         include_superseded: bool = False,
+        newest_first: bool = False,
     ) -> Iterator[Probe]:
-        """Whole probes in the order of their keys, a page in memory at a time. `image` is an image's id.
+        """Whole probes in the order of their keys, a page in memory at a time. `image` is an image's id. With
+        `newest_first` by attempt, step and index, the last ones first, whatever their phases.
 
         Probes added while this is being read may or may not be among them.
         """
         wanted = ProbeFilter(verdict, skill, image)
-        for attempt in self.attempts(phase):
-            pages = read_probes(self._connection, attempt, attempt.step_limit(include_superseded), wanted)
+        attempts = self.attempts(phase)
+        if newest_first:
+            attempts.sort(key=lambda one: one.attempt, reverse=True)  # counted over the whole run
+        for attempt in attempts:
+            limit = attempt.step_limit(include_superseded)
+            pages = read_probes(self._connection, attempt, limit, wanted, newest_first)
             while True:
                 with store_errors(self._path):
                     page = next(pages, None)
