@@ -23,7 +23,8 @@ from gadfly.counts import Counts, Metric
 from gadfly.errors import BudgetSpent, ConfigError, GadflyError, ImageError, StoreError
 from gadfly.models.ledger import Ledger
 from gadfly.records import Image, Probe, Verdict
-from gadfly.store.sqlite import LOCK_NAME, STORE_NAME, SqliteStore
+from gadfly.store.file import LOCK_NAME, STORE_NAME
+from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 
 CONFIG_NAME = "config.json"
