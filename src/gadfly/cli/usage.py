@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gadfly.analysis.usage import by_role
 from gadfly.cli.output import table
 from gadfly.records import Usage
-from gadfly.runs import AT_LIMIT
+from gadfly.sittings import AT_LIMIT
 from gadfly.store.sqlite import SqliteStore
 
 _COLUMNS = ("calls", "from cache", "errors", "tokens in", "tokens out", "seconds", "cost")
