@@ -37,9 +37,10 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Chat, Message
 from gadfly.roles.prompts import fill, load_prompt
 from gadfly.roles.questioner import parse_question
+from gadfly.sittings import UsageKept
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings
-from gadfly.wiring import Wiring, sampling
+from gadfly.wiring import Wiring
 
 SERVER = Path(__file__).parents[1] / "tests" / "loopback_server.py"
 LEAST_SHARE = 0.95
@@ -140,11 +141,11 @@ def chats(wiring: Wiring, batch: list[Written]) -> list[Chat]:
 
 def one_round(config: Config, wiring: Wiring, bare: ChatModel, batches: list[list[Written]]) -> dict[str, float]:
     """Seconds of all batches: through the loop, through the bare target, and by part."""
-    loop, alone, how = Times(), Times(), sampling(config.target)
+    loop, alone, how = Times(), Times(), config.target.sampling
     parts = dict.fromkeys(PARTS, 0.0)
     with runs.opened(config, resume=False) as store:
         attempt = store.begin_attempt("sweep")
-        probing: Probing = wiring.probing(runs.UsageKept(store, wiring.ledger), wiring.reward())  # a history to each
+        probing: Probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())  # a history to each
         for step, batch in enumerate(batches):
             asked = chats(wiring, batch)
             timed(lambda asked=asked: bare.complete(asked, how), alone)  # type: ignore[misc]
@@ -164,7 +165,7 @@ def one_round(config: Config, wiring: Wiring, bare: ChatModel, batches: list[lis
 def profile(config: Config, wiring: Wiring, batches: list[list[Written]]) -> None:
     with runs.opened(config, resume=False) as store:
         attempt = store.begin_attempt("sweep")
-        probing = wiring.probing(runs.UsageKept(store, wiring.ledger), wiring.reward())
+        probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())
         probing.step(batches[0], phase="sweep", attempt=attempt, step=0)  # loads what loads late
         watch = cProfile.Profile()
         with watch:

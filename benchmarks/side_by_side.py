@@ -31,6 +31,7 @@ from transformers.trainer import DEFAULT_CALLBACKS
 from gadfly import runs
 from gadfly.config import Config, from_dict
 from gadfly.records import PastQuestion
+from gadfly.sittings import UsageKept
 from gadfly.testbed.album import render
 from gadfly.testbed.checkpoints import bundled
 from gadfly.testbed.recipe import REWARD, demo_settings
@@ -180,7 +181,7 @@ def ours(job: Job) -> None:
             open_image=wiring.source.open,
             prompt_chat=wiring.prompt_chat,
             questioner_path=config.questioner.model,
-            probing=wiring.probing(runs.UsageKept(store, wiring.ledger), reward),
+            probing=wiring.probing(UsageKept(store, wiring.ledger), reward),
             run_dir=runs.folder_of(config),
             attempt=store.begin_attempt(PHASE),
         )

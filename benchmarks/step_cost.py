@@ -26,11 +26,12 @@ from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
 from gadfly.records import Completion, Judgement, Message, PastQuestion, Probe, ProbeKey, Question, Turn, Verdict
 from gadfly.roles.prompts import fill, load_prompt
+from gadfly.sittings import UsageKept
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings
 from gadfly.train.grpo import PHASE, train_grpo
-from gadfly.wiring import Wiring, sampling
+from gadfly.wiring import Wiring
 
 WARM_UP_STEPS = 3
 MOST_TIMES = 1.10
@@ -83,7 +84,7 @@ def one_round(config: Config, wiring: Wiring, folder: Path) -> dict[str, float]:
     """Seconds a step, passed and of the processor: the whole, and each part alone."""
     config = replace(config, out=str(folder))
     with runs.opened(config, resume=False) as store:
-        probing = wiring.probing(runs.UsageKept(store, wiring.ledger), wiring.reward())
+        probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())
         whole, whole_cpu = seconds_a_step(config, wiring, probing, store, folder / "whole")
         by_step: dict[int, list[Probe]] = {}
         for probe in store.probes(PHASE):  # now: the next attempt will supersede them
@@ -101,7 +102,7 @@ def one_round(config: Config, wiring: Wiring, folder: Path) -> dict[str, float]:
 
 def bare_parts(config: Config, wiring: Wiring, steps: Sequence[Sequence[Probe]]) -> tuple[Times, Times, Times]:
     """What answering, judging and rewarding the probes of each step takes."""
-    target, how = wiring.local("target", config.target), sampling(config.target)
+    target, how = wiring.local("target", config.target), config.target.sampling
     prompt = load_prompt(config.target.prompt or "target")
     reward = wiring.reward()  # a fresh one: the other has embedded these questions already
     answering, judging, rewarding = Times(), Times(), Times()

@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from gadfly.config import from_dict
 from gadfly.errors import ModelError
+from gadfly.finding_parts import TEXTS_ALONE
 from gadfly.models.local import LocalModel
 from gadfly.models.text_only import TextProcessor
 from gadfly.records import Chat, Completion, Image, Message, Sampling
@@ -96,7 +97,7 @@ def test_roles_share_a_checkpoint_only_where_it_can_take_both(folder: Path, chec
     both = Wiring(from_dict({**nowhere, "annotator": {"model": str(checkpoint)}, "target": {"model": str(checkpoint)}}))
     assert both.annotator is not None and both.target is not None
     config = both.config
-    assert both.local("annotator", config.annotator) is both.local("target", config.target)
+    assert both.pool.local(config.annotator, TEXTS_ALONE) is both.local("target", config.target)
 
 
 def test_what_lacks_a_template_is_refused(folder: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gadfly.config import from_dict
 from gadfly.errors import ConfigError
+from gadfly.models.pool import ModelPool
 from gadfly.models.scripted import ScriptedModel, chat_text
 from gadfly.records import Sampling
 from gadfly.roles.conformance import check_paraphraser
@@ -76,7 +77,7 @@ def test_the_prompt_needs_its_slot() -> None:
 
 def test_who_rewords_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedModel("q", lambda chat, sampling: f"Is it so at {sampling.temperature}?")
-    monkeypatch.setattr(Wiring, "_model", lambda self, role, config: model)
+    monkeypatch.setattr(ModelPool, "model", lambda self, account, config, needs: model)
     served = {"model": "q", "base_url": "http://127.0.0.1:1/v1"}
     asks = Wiring(from_dict({"questioner": served})).paraphraser
     assert asks is not None and asks.paraphrase(["Is it?"], 0) == ["Is it so at 0.0?"]

@@ -20,7 +20,8 @@ from gadfly.roles.target import ExpectedTarget
 from gadfly.roles.verifier_model import ModelVerifier
 from gadfly.roles.verifier_panel import PanelVerifier
 from gadfly.store.sqlite import SqliteStore
-from gadfly.wiring import Wiring, _wrong_questions
+from gadfly.train.sft_pairs import wrong_questions
+from gadfly.wiring import Wiring
 from probing_doubles import EchoTarget, ListStore, PlainReward, WordVerifier, image
 from store_samples import sample
 
@@ -150,7 +151,7 @@ def test_fine_tuning_does_not_learn_from_replays(tmp_path: Path) -> None:
         store.begin_replay("train.null", "null", "train", {})
         attempt = store.begin_attempt("train.null")
         store.add([sample(0, 0, phase="train.null", attempt=attempt, question="null?")])
-    found = _wrong_questions(Config(), tmp_path, {one.id: one for one in sample().images})
+    found = wrong_questions(tmp_path, {one.id: one for one in sample().images}, most_per_combination=0, seed=0)
     assert [question for _, question in found] == ["own?"]
 
 

@@ -122,7 +122,11 @@ def test_roles_with_one_checkpoint_share_one_model(album: Path, checkpoint: Path
     wiring = Wiring(config)
     target: Any = wiring.target
     _ = wiring.verifier, wiring.questioner()
-    assert len(wiring._models) == 2  # one for questioner and verifier; another dtype is another model
+    questioner, verifier = (
+        wiring.local(role, settings)
+        for role, settings in (("questioner", config.questioner), ("verifier", config.verifier))
+    )
+    assert questioner is verifier and wiring.local("target", config.target) is not verifier  # of another dtype
     assert wiring.target is target
     # Novelty is scored within one phase: no phase sees the history of another.
     assert wiring.reward() is not wiring.reward()

@@ -10,12 +10,13 @@ import pytest
 
 from gadfly import runs
 from gadfly.config import Config, from_dict, override
+from gadfly.config_checks import trainee_of
 from gadfly.doctor.cost import planned_calls
 from gadfly.errors import BudgetSpent, ConfigError
 from gadfly.records import Probe
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings
-from gadfly.wiring import Wiring, trainee_of
+from gadfly.wiring import Wiring
 
 METHODS: dict[str, dict[str, Any]] = {
     "zero-shot": {},

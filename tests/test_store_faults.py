@@ -154,12 +154,13 @@ def test_a_full_disk_is_a_store_error_and_loses_nothing_written_before(tmp_path:
     with new_store(tmp_path) as store:
         earlier = [sample(0, at) for at in range(50)]
         store.add(earlier)
-        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
-        store._connection.execute(f"PRAGMA max_page_count = {pages + 5}")  # SQLite's own SQLITE_FULL
+        with store._file.reading() as connection:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {pages + 5}")  # SQLite's own SQLITE_FULL
         with pytest.raises(StoreError, match=r"the disk is full; free some space.*intact"):
             store.add([sample(1, at, question="x" * 1000) for at in range(100)])
         assert list(store.probes()) == earlier
-        store._connection.execute("PRAGMA max_page_count = 1000000")  # space has been freed
+        connection.execute("PRAGMA max_page_count = 1000000")  # space has been freed
         store.add([sample(1, 0)])
         assert store.integrity_check() == []
     with SqliteStore.open(tmp_path, read_only=True) as store:

@@ -243,7 +243,7 @@ class Config:
 
     def _check_topics(self) -> None:
         """Topics are families of skills, and only the oracle says at once which skills a question needed."""
-        if self.questioner.steer == "topics" and all(judge.kind != "oracle" for judge in self.verifier.judges):
+        if self.questioner.steer == "topics" and not self.verifier.has_oracle:
             raise ConfigError(
                 "questioner.steer 'topics' needs the skills of each question, which the testbed's oracle knows; "
                 "set verifier.kind to 'oracle', or questioner.steer to 'prompt'"

@@ -16,7 +16,9 @@ from gadfly.probing import Probing
 from gadfly.protocols import Target
 from gadfly.records import Probe
 from gadfly.replay import RecordedTarget, replay
-from gadfly.runs import OnSweep, UsageKept, as_stored, counts_of, sitting
+from gadfly.run_identity import as_stored
+from gadfly.runs import OnSweep
+from gadfly.sittings import UsageKept, counts_of, first_step_of, sitting
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 
@@ -64,7 +66,7 @@ def _replay(
     kept = UsageKept(store, wiring.ledger)
     probing = Probing(target_of(()), wiring.verifier, wiring.reward(may_ask=False), kept, str)
     store.begin_replay(phase, kind, source, as_stored(wiring.config)["verifier"], target)
-    first_step = _first_step(store, phase)
+    first_step = first_step_of(store, phase)
     if first_step > max(probe.key.step for probe in probes):
         return counts_of(store, phase)
     with sitting(store, phase, first_step, wiring.ledger) as attempt:
@@ -98,7 +100,7 @@ def confirm(
     kept = UsageKept(store, wiring.ledger)
     probing = Probing(wiring.target, wiring.verifier, wiring.reward(may_ask=False), kept, str)
     store.begin_replay(phase, "confirm", source, as_stored(wiring.config)["verifier"])
-    first_step = _first_step(store, phase)
+    first_step = first_step_of(store, phase)
     with sitting(store, phase, first_step, wiring.ledger) as attempt:
         done = counts_of(store, phase)
         probing.reward.remember(store.valid_questions(phase, wiring.config.reward.remembered))
@@ -122,8 +124,3 @@ def made_for(store: SqliteStore, phase: str) -> dict[str, list[Probe]]:
         if probe.key.step in mode_of:
             found.setdefault(mode_of[probe.key.step], []).append(probe)
     return found
-
-
-def _first_step(store: SqliteStore, phase: str) -> int:
-    """A step is whole once its metrics are there; probes without them are made again, and superseded."""
-    return max((one.step for one in store.steps(phase)), default=-1) + 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gadfly.errors import ConfigError
+from gadfly.records import Sampling
 from gadfly.settings import above, address_fault, at_least, is_variable_name
 
 
@@ -87,6 +88,11 @@ class ModelConfig:
         if fault is not None:
             raise ConfigError(f"{section}.base_url {fault}")
         _only_default(section, self, LOCAL_ONLY, f"is for a model in this process, and {section}.base_url is set")
+
+    @property
+    def sampling(self) -> Sampling:
+        """How it completes; a questioner's seed is set anew at each step."""
+        return Sampling(max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p)
 
     @property
     def has_price(self) -> bool:
@@ -231,6 +237,11 @@ class VerifierConfig(ModelConfig):
     def judges(self) -> tuple[VerifierConfig, ...]:
         """This one, then those of the panel."""
         return (dataclasses.replace(self, panel=()), *self.panel)
+
+    @property
+    def has_oracle(self) -> bool:
+        """Whether a judge is the testbed's oracle: then the images are scenes, and the testbed knows all about them."""
+        return any(judge.kind == "oracle" for judge in self.judges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,22 @@ class HasInterval(Protocol):
     def high(self) -> float | None: ...
 
 
-def rate_text(rate: HasInterval, n: int | None = None) -> str:
+class HasCount(HasInterval, Protocol):
+    """One that says of how many it is."""
+
+    @property
+    def n(self) -> int: ...
+
+
+def counted_text(rate: HasCount | None) -> str:
+    """A rate with its own n, a dash where there is none: `47.5% (44.1 to 50.9, n 800)`."""
+    return "–" if rate is None else rate_text(rate, rate.n)
+
+
+def rate_text(rate: HasInterval | None, n: int | None = None) -> str:
     """`47.5% (44.1 to 50.9)`, or a dash where there is no data. `n` joins it where it has no column of its own:
     `47.5% (44.1 to 50.9, n 800)`."""
-    if rate.value is None:
+    if rate is None or rate.value is None:
         return "–"
     if rate.low is None or rate.high is None:
         return f"{rate.value:.1%}" if n is None else f"{rate.value:.1%} (n {n})"

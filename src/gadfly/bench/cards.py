@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gadfly.analysis.figures import points_text, rate_text
+from gadfly.analysis.figures import counted_text, points_text
 from gadfly.bench.organisms import KeyFigures, Measured
 
 ABOUT_TARGETS = """\
@@ -75,18 +75,20 @@ def macro_text(rows: Sequence[SkillRow], depths: Sequence[int]) -> str:
     return f"Macro accuracy: {', '.join(said)}."
 
 
+def by_skill(rows: Sequence[SkillRow], depths: Sequence[int]) -> list[tuple[str, list[SkillRow | None]]]:
+    """Each skill's title with its rows at these depths, None where it was not asked for."""
+    at = {(row.title, row.depth): row for row in rows}
+    return [(title, [at.get((title, depth)) for depth in depths]) for title in dict.fromkeys(row.title for row in rows)]
+
+
 def _skills(rows: Sequence[SkillRow], depths: Sequence[int]) -> str:
-    cells = {(row.title, row.depth): row for row in rows}
     lines = [
         "| skill |" + "".join(f" depth {d} | chance |" for d in depths),
         "|---|" + "---|---|" * len(depths),
     ]
-    for title in dict.fromkeys(row.title for row in rows):
-        line = f"| {title} |"
-        for depth in depths:
-            row = cells.get((title, depth))
-            line += " – | – |" if row is None else f" {rate_text(row, row.n)} | {row.chance:.0%} |"
-        lines.append(line)
+    for title, at_depths in by_skill(rows, depths):
+        cells = (f" {counted_text(row)} | {'–' if row is None else f'{row.chance:.0%}'} |" for row in at_depths)
+        lines.append(f"| {title} |{''.join(cells)}")
     return "\n".join(lines)
 
 
@@ -103,5 +105,4 @@ def _planted(figures: KeyFigures) -> list[str]:
 
 
 def _rates(measured: Measured) -> str:
-    twin = "–" if measured.twin is None else rate_text(measured.twin, measured.twin.n)
-    return f"{rate_text(measured.failure, measured.failure.n)} | {twin}"
+    return f"{counted_text(measured.failure)} | {counted_text(measured.twin)}"

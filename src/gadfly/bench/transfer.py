@@ -29,7 +29,8 @@ from gadfly.bench.pooled import kept_rate
 from gadfly.bench.search import OnProgress, config_of, images_of
 from gadfly.config import Config, override
 from gadfly.records import Probe
-from gadfly.store.sqlite import STORE_NAME, SqliteStore
+from gadfly.store.file import STORE_NAME
+from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.checkpoints import ORGANISMS
 from gadfly.wiring import Wiring
 

@@ -73,7 +73,7 @@ def run(
     """Train a questioner to find what the target gets wrong, and say what it found."""
     more = {"train.steps": steps, **served_and_limited(target_url, None, verifier_url, max_calls, max_cost, max_time)}
     config = configure(config_file, images, target, questioner, verifier, name, out, seed, focus, settings, more)
-    from gadfly.wiring import refuse_served_trainee
+    from gadfly.config_checks import refuse_served_trainee
 
     refuse_served_trainee(config)  # before anything is read or loaded
     if dry_run:
@@ -183,7 +183,7 @@ def say_skipped(source: FolderSource) -> None:
 
 
 def warn_of_one_model_for_two(config: Config) -> None:
-    from gadfly.wiring import ONE_MODEL_FOR_TWO, judges_itself
+    from gadfly.config_checks import ONE_MODEL_FOR_TWO, judges_itself
 
     if judges_itself(config):
         remark(ONE_MODEL_FOR_TWO)

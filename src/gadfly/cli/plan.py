@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gadfly.cli.output import as_plain, print_json, progress, say, table
 from gadfly.config import Config
+from gadfly.config_checks import named
 from gadfly.doctor.cost import Estimate, Phase, estimates, judges_of, planned_calls, settings_of
 from gadfly.model_config import VerifierConfig
 from gadfly.settings import host_of
@@ -25,7 +26,7 @@ def say_plan(config: Config, phase: Phase, as_json: bool) -> None:
     pairs = len(wiring.sft_pairs()) if phase == "train" else 0
     calls = planned_calls(config, phase)
     if "target" in calls:
-        roles["target"] = wiring.named("target", config.target.model)
+        roles["target"] = named("target", config.target.model)
         roles |= {role: _judge(wiring, judge) for role, judge in judges_of(config).items()}
     sized = estimates(config, phase, images)
     served = {role: url for role in sized if (url := settings_of(config, role).base_url) is not None}
@@ -86,12 +87,12 @@ def _questioner(wiring: Wiring, phase: str) -> str:
     if wiring.config.questioner.method == "uniform":
         wiring.questioner()  # reads the scenes
         return "uniform"
-    return wiring.named("questioner", wiring.config.questioner.model)
+    return named("questioner", wiring.config.questioner.model)
 
 
 def _judge(wiring: Wiring, config: VerifierConfig) -> str:
     if config.kind == "model":
-        return wiring.named("verifier", config.model)
+        return named("verifier", config.model)
     wiring.judges(config)  # reads the scenes or the pairs
     return config.kind if config.pairs is None else f"{config.kind} {config.pairs}"
 

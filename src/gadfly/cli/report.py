@@ -95,9 +95,9 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
     from gadfly.cli import report_followups as followups
     from gadfly.cli.phase_findings import phase_in
     from gadfly.cli.usage import limit_reached, usage_of
+    from gadfly.config_checks import ONE_MODEL_FOR_TWO, judges_itself
     from gadfly.report.material import Material, Origin
     from gadfly.store.sqlite import SqliteStore
-    from gadfly.wiring import ONE_MODEL_FOR_TWO, judges_itself
 
     rng = np.random.default_rng(ANALYSIS_SEED)
     with SqliteStore.open(folder, read_only=True) as store:

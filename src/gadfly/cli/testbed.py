@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gadfly.analysis.figures import points_text, rate_text
+from gadfly.analysis.figures import counted_text, points_text, rate_text
 from gadfly.cli.commands import Settings
 from gadfly.cli.output import Bar, as_plain, print_json, progress, say, table
 
@@ -157,11 +157,9 @@ def _skill_rows(exam: Exam, right: list[bool]) -> list[SkillRow]:
 
 
 def _print_skills(model: str, rows: list[SkillRow], depths: tuple[int, ...]) -> None:
-    from gadfly.bench.cards import macro_text
+    from gadfly.bench.cards import by_skill, macro_text
 
-    said = {(row.title, row.depth): rate_text(row, row.n) for row in rows}
-    titles = dict.fromkeys(row.title for row in rows)
-    cells = [(title, *(said.get((title, d), "–") for d in depths)) for title in titles]
+    cells = [(title, *map(counted_text, at_depths)) for title, at_depths in by_skill(rows, depths)]
     table(f"accuracy of {model} (95% interval)", ("skill", *(f"depth {d}" for d in depths)), cells)
     say(macro_text(rows, depths))
 
@@ -176,8 +174,8 @@ def _print_key(figures: KeyFigures) -> None:
 
 
 def _figures(measured: Measured) -> tuple[str, str, str, str]:
-    twin = "–" if measured.twin is None else rate_text(measured.twin)
-    return rate_text(measured.failure), str(measured.failure.n), twin, points_text(measured.difference)
+    failure, twin = rate_text(measured.failure), rate_text(measured.twin)
+    return failure, str(measured.failure.n), twin, points_text(measured.difference)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from gadfly.analysis.usage import by_role
 from gadfly.cli.output import table
 from gadfly.records import Usage
+from gadfly.sittings import AT_LIMIT
 from gadfly.store.sqlite import SqliteStore
 
 _COLUMNS = ("calls", "from cache", "errors", "tokens in", "tokens out", "seconds", "cost")
@@ -19,8 +20,6 @@ def usage_of(store: SqliteStore, phase: str | None = None) -> dict[str, Usage]:
 
 def limit_reached(store: SqliteStore, phase: str) -> str | None:
     """Which limit ended the phase, None where none did or a later attempt went on."""
-    from gadfly.runs import AT_LIMIT  # which brings all that a run needs; `gadfly show` must start without
-
     attempts = store.attempts(phase)
     outcome = attempts[-1].outcome if attempts else None
     return outcome.removeprefix(AT_LIMIT) if outcome is not None and outcome.startswith(AT_LIMIT) else None

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 
 from gadfly.config import CacheConfig, Config, LimitsConfig
+from gadfly.config_checks import ONE_MODEL_FOR_TWO, judges_itself
 from gadfly.doctor.cost import Phase, asks_a_model, planned_calls, settings_of
 from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
 from gadfly.doctor.resources import check_cost, check_memory
@@ -20,7 +21,7 @@ from gadfly.errors import GadflyError
 from gadfly.model_config import VerifierConfig
 from gadfly.records import Image
 from gadfly.runs import folder_of
-from gadfly.wiring import ONE_MODEL_FOR_TWO, Wiring, judges_itself
+from gadfly.wiring import Wiring
 
 DECODED: Final = 64
 """Images that are decoded to the end, spread evenly over the folder; of the others only the header is read."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 import torch
 
 from gadfly.config import Config
+from gadfly.config_checks import named
 from gadfly.doctor.cost import Phase, asks_a_model, estimates, planned_calls, prompt_of, settings_of, text_tokens
 from gadfly.doctor.dimensions import dimensions_of, image_tokens, n_adapters, outline, parameters_by_name
 from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
@@ -23,7 +24,6 @@ from gadfly.model_config import ModelConfig
 from gadfly.records import Image
 from gadfly.runs import folder_of
 from gadfly.train.placement import computes_in_bf16, refuse_contradictions, weights_dtype
-from gadfly.wiring import Wiring
 
 ASSUMED_PX: Final = 1024
 """The side of an image where none can be read."""
@@ -115,7 +115,7 @@ def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> N
         refuse_contradictions(config.train, settings)
     device = _device(settings)
     shared = role if in_training else (settings.model, device, settings.dtype, settings.quantization)
-    model = outline(Wiring.named(role, settings.model))
+    model = outline(named(role, settings.model))
     if model is None:
         weights = _weights_by_name(settings, _trainee_bytes(config) if in_training else _bytes_of(settings.dtype, None))
         said = (

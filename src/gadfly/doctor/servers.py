@@ -8,6 +8,7 @@ from typing import Final
 
 import openai
 
+from gadfly.config_checks import named
 from gadfly.doctor.finding import Finding, failed, passed
 from gadfly.errors import EndpointError, GadflyError
 from gadfly.model_config import ModelConfig
@@ -15,7 +16,7 @@ from gadfly.models.build import request_of
 from gadfly.models.endpoint import NO_KEY, EndpointModel, Patience
 from gadfly.models.wire import one_line
 from gadfly.records import Chat, Completion, Image, Message, Sampling
-from gadfly.wiring import Wiring, sampling
+from gadfly.wiring import Wiring
 
 LISTING_TIMEOUT_S: Final = 20.0
 QUESTION: Final = "What is in this picture? Answer in one word."
@@ -26,9 +27,9 @@ def check_server(wiring: Wiring, role: str, config: ModelConfig, image: Image) -
     check = f"{role} answers"
     assert config.base_url is not None, "a served role has an address"
     try:
-        Wiring.named(role, config.model)
+        named(role, config.model)
         server = _endpoint(wiring, config)
-        answer = _ask(server, (Message("user", (image, QUESTION)),), sampling(config))
+        answer = _ask(server, (Message("user", (image, QUESTION)),), config.sampling)
     except GadflyError as fault:  # no name, no key, a key that is not accepted
         yield failed(check, str(fault))
         return
@@ -70,7 +71,7 @@ def _reason(server: EndpointModel, config: ModelConfig, error: str) -> str:
     if error.startswith("endpoint_http_404"):
         return f"no such model or no such path; check the name, and that base_url ends as in /v1 ({error})"
     try:
-        without_image = _ask(server, (Message("user", (QUESTION,)),), sampling(config))
+        without_image = _ask(server, (Message("user", (QUESTION,)),), config.sampling)
     except EndpointError as fault:
         return str(fault)
     if without_image.text is not None:

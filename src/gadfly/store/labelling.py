@@ -15,9 +15,10 @@ from typing import Self, final
 from gadfly.errors import StoreError
 from gadfly.records import ProbeKey, Verdict
 from gadfly.store.faults import store_errors
+from gadfly.store.file import BUSY_TIMEOUT_S, STORE_NAME
 from gadfly.store.labels import delete_label, write_label
 from gadfly.store.schema import check_is_ours, schema_version, shipped_migrations
-from gadfly.store.sqlite import BUSY_TIMEOUT_S, STORE_NAME, SqliteStore
+from gadfly.store.sqlite import SqliteStore
 
 
 @final

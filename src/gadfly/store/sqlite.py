@@ -1,9 +1,7 @@
-"""The store of one run: `store.sqlite` in the run's folder. Knows records; knows nothing of what they mean.
+"""The records of one run, kept and given back. Knows records; knows nothing of what they mean, nor of files and locks.
 
-One run, one folder, one store: so no row carries a run's id. Write-ahead log with synchronous=NORMAL: a batch that
-was added survives the death of the process (kill -9 included); after a power cut the last batches may be missing, the
-file is whole. One writer, kept by a lock; any number of readers, also with other SQLite tools, while a run goes on.
-A store is for the thread that opened it.
+One run, one folder, one store: so no row carries a run's id. What is promised of a batch that was added, and who may
+read and write at once, `file.py` says.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +18,7 @@ from typing import Any, Self
 from gadfly.errors import StoreError
 from gadfly.records import PastQuestion, Probe, ProbeKey, Usage, Verdict
 from gadfly.store.codec import ProbeRows, encode_json, encode_probes
-from gadfly.store.faults import store_errors
+from gadfly.store.file import BUSY_TIMEOUT_S, StoreFile, create_file
 from gadfly.store.labels import (
     Label,
     Replay,
@@ -31,7 +28,6 @@ from gadfly.store.labels import (
     write_label,
     write_replay,
 )
-from gadfly.store.lock import WriterLock
 from gadfly.store.queries import (
     Attempt,
     ProbeFilter,
@@ -44,15 +40,10 @@ from gadfly.store.queries import (
     read_usage,
     read_valid_questions,
 )
-from gadfly.store.schema import APPLICATION_ID, check_is_ours, migrate, schema_version, shipped_migrations
+from gadfly.store.schema import schema_version
 
-STORE_NAME = "store.sqlite"
-LOCK_NAME = "store.lock"
 _USAGE_FIELDS = [one.name for one in fields(Usage)]
-_OLDEST_READ = 1  # the oldest schema that is read without a migration
 _USAGE_SCHEMA, _LABELS_SCHEMA, _TARGETS_SCHEMA = 2, 3, 4  # the first that have these tables, or this column
-BUSY_TIMEOUT_S = 30.0
-"""How long to wait for another program that holds the file locked (a backup, an open shell) before giving up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,43 +60,23 @@ class Run:
 class SqliteStore:
     """A `ProbeStore`. Made by `create` or `open`; a context manager that closes it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriterLock | None) -> None:
+    def __init__(self, file: StoreFile) -> None:
         """Internal; use `create` or `open`."""
-        self._path = path
-        self._connection = connection
-        self._lock = lock
+        self._file, self._path = file, file.path
 
     @classmethod
     def create(
         cls, folder: Path, run_id: str, config: Mapping[str, Any], versions: Mapping[str, str], seed: int
     ) -> Self:
         """A new store in `folder`, open for writing. Raises StoreError where there is one already."""
-        path, unfinished = folder / STORE_NAME, folder / (STORE_NAME + ".new")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{folder}: cannot be made ({error}); give a folder that can be written to") from error
-        lock = WriterLock(folder / LOCK_NAME)
-        try:
-            if path.exists():
-                raise StoreError(f"{path}: there is a run already; resume it, or give a new folder")
-            # Made beside its place and moved there whole: a killed creation leaves nothing that looks like a store.
-            for left in (unfinished, unfinished.with_name(unfinished.name + "-journal")):
-                left.unlink(missing_ok=True)
-            with store_errors(path):
-                connection = sqlite3.connect(unfinished, isolation_level=None)
-                try:
-                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                    migrate(connection, shipped_migrations())
-                    connection.execute(
-                        "INSERT INTO run (only, id, created_at, config, versions, seed) VALUES (1, ?, ?, ?, ?, ?)",
-                        (run_id, time.time(), encode_json(config), encode_json(versions), seed),
-                    )
-                finally:
-                    connection.close()
-            unfinished.rename(path)
-        finally:
-            lock.release()
+
+        def say_which_run(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO run (only, id, created_at, config, versions, seed) VALUES (1, ?, ?, ?, ?, ?)",
+                (run_id, time.time(), encode_json(config), encode_json(versions), seed),
+            )
+
+        create_file(folder, say_which_run)
         return cls.open(folder)
 
     @classmethod
@@ -116,35 +87,11 @@ class SqliteStore:
         ours, its schema is newer than this code or too old, another process is writing, or it stays locked for
         `busy_timeout_s`.
         """
-        path = folder / STORE_NAME
-        if not path.is_file():
-            raise StoreError(f"{folder}: no {STORE_NAME} in it; give the folder of a Gadfly run")
-        lock = None if read_only else WriterLock(folder / LOCK_NAME)
-        try:
-            with store_errors(path):
-                connection = sqlite3.connect(
-                    f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",
-                    uri=True,
-                    timeout=busy_timeout_s,
-                    isolation_level=None,
-                )
-                try:
-                    _prepare(connection, path, read_only)
-                except BaseException:
-                    connection.close()
-                    raise
-        except BaseException:
-            if lock is not None:
-                lock.release()
-            raise
-        return cls(path, connection, lock)
+        return cls(StoreFile(folder, read_only=read_only, busy_timeout_s=busy_timeout_s))
 
     def close(self) -> None:
         """Close the file and let another writer in. May be called twice."""
-        with store_errors(self._path):
-            self._connection.close()
-        if self._lock is not None:
-            self._lock.release()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -163,7 +110,7 @@ class SqliteStore:
         everything that does not ask for superseded records.
         """
         assert from_step >= 0, "steps count from 0"
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             connection.execute(
                 "UPDATE attempts SET superseded_from = min(coalesce(superseded_from, ?1), ?1) WHERE phase = ?2",
                 (from_step, phase),
@@ -178,7 +125,7 @@ class SqliteStore:
 
     def end_attempt(self, attempt: int, outcome: str) -> None:
         """Say how an attempt ended ("finished", "interrupted", …). Raises StoreError for one that was never begun."""
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             cursor = connection.execute(
                 "UPDATE attempts SET ended_at = ?, outcome = ? WHERE attempt = ?", (time.time(), outcome, attempt)
             )
@@ -194,9 +141,9 @@ class SqliteStore:
         """
         if not probes:
             return
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             for phase, attempt in {(probe.key.phase, probe.key.attempt) for probe in probes}:
-                self._check_attempt(phase, attempt)
+                self._check_attempt(connection, phase, attempt)
             (newest,) = connection.execute("SELECT coalesce(max(probe), 0) FROM probes").fetchone()
             try:
                 _insert(connection, encode_probes(probes, newest + 1, time.time()))
@@ -210,8 +157,8 @@ class SqliteStore:
 
     def add_step(self, phase: str, attempt: int, step: int, metrics: Mapping[str, Any]) -> None:
         """Write the metrics of one step; values must be what JSON can hold. Raises StoreError as `add` does."""
-        with self._transaction() as connection:
-            self._check_attempt(phase, attempt)
+        with self._file.writing() as connection:
+            self._check_attempt(connection, phase, attempt)
             try:
                 connection.execute(
                     "INSERT INTO steps (attempt, step, metrics, created_at) VALUES (?, ?, ?, ?)",
@@ -228,7 +175,7 @@ class SqliteStore:
     def set_usage(self, attempt: int, usages: Mapping[str, Usage]) -> None:
         """Write what each role has used in an attempt so far, in place of what was written before."""
         rows = [(attempt, role, *(getattr(used, name) for name in _USAGE_FIELDS)) for role, used in usages.items()]
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             connection.executemany(f"INSERT OR REPLACE INTO usage VALUES ({', '.join('?' * 10)})", rows)
 
     def label(self, labeller: str, key: ProbeKey, verdict: Verdict, *, drawn: bool) -> None:
@@ -236,13 +183,13 @@ class SqliteStore:
         drawn at random, not picked. Raises StoreError for a probe that is not there, or for a labeller without name."""
         if not labeller.strip():
             raise StoreError(f"{self._path}: a label needs the name of who gave it; name the labeller")
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             if write_label(connection, labeller, key, verdict, drawn) == 0:
                 raise StoreError(f"{self._path}: no probe {key.phase} {key.step}.{key.index} to label; list them anew")
 
     def unlabel(self, labeller: str, key: ProbeKey) -> None:
         """Take a label back, if there is one."""
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             delete_label(connection, labeller, key)
 
     def begin_replay(
@@ -265,36 +212,36 @@ class SqliteStore:
                 f"{self._path}: there is a phase {phase!r} already, of another verifier, source or target; "
                 "give another name"
             )
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             write_replay(connection, replay)
 
     # Reading
 
     def labels(self, labeller: str | None = None) -> list[Label]:
         """All labels, or those of one labeller, in the order in which they were given."""
-        with store_errors(self._path):
-            known = schema_version(self._connection) >= _LABELS_SCHEMA
-            return read_labels(self._connection, labeller) if known else []
+        with self._file.reading() as connection:
+            known = schema_version(connection) >= _LABELS_SCHEMA
+            return read_labels(connection, labeller) if known else []
 
     def replays(self) -> list[Replay]:
         """The phases that go back to the questions of others, in the order in which they were begun."""
-        with store_errors(self._path):
-            schema = schema_version(self._connection)
-            return read_replays(self._connection, schema >= _TARGETS_SCHEMA) if schema >= _LABELS_SCHEMA else []
+        with self._file.reading() as connection:
+            schema = schema_version(connection)
+            return read_replays(connection, schema >= _TARGETS_SCHEMA) if schema >= _LABELS_SCHEMA else []
 
     @property
     def run(self) -> Run:
         """The run this is the store of."""
-        with store_errors(self._path):
-            run_id, created_at, config, versions, seed = self._connection.execute(
+        with self._file.reading() as connection:
+            run_id, created_at, config, versions, seed = connection.execute(
                 "SELECT id, created_at, config, versions, seed FROM run"
             ).fetchone()
         return Run(run_id, created_at, json.loads(config), json.loads(versions), seed)
 
     def attempts(self, phase: str | None = None) -> list[Attempt]:
         """By phase, then in the order in which they were begun."""
-        with store_errors(self._path):
-            return read_attempts(self._connection, phase)
+        with self._file.reading() as connection:
+            return read_attempts(connection, phase)
 
     def probes(
         self,
@@ -317,9 +264,10 @@ class SqliteStore:
             attempts.sort(key=lambda one: one.attempt, reverse=True)  # counted over the whole run
         for attempt in attempts:
             limit = attempt.step_limit(include_superseded)
-            pages = read_probes(self._connection, attempt, limit, wanted, newest_first)
+            with self._file.reading() as connection:
+                pages = read_probes(connection, attempt, limit, wanted, newest_first)
             while True:
-                with store_errors(self._path):
+                with self._file.reading():
                     page = next(pages, None)
                 if page is None:
                     break
@@ -329,69 +277,56 @@ class SqliteStore:
         """The (last) questions of the last `limit` valid, current probes of `phase`, oldest first: what novelty is
         scored against after a resume."""
         assert limit >= 0, "limit >= 0"
-        with store_errors(self._path):
-            return read_valid_questions(self._connection, read_attempts(self._connection, phase), limit)
+        with self._file.reading() as connection:
+            return read_valid_questions(connection, read_attempts(connection, phase), limit)
 
     def steps(self, phase: str | None = None, *, include_superseded: bool = False) -> list[StepMetrics]:
         """The metrics of each step, in order."""
-        with store_errors(self._path):
+        with self._file.reading() as connection:
             return [
                 step
-                for attempt in read_attempts(self._connection, phase)
-                for step in read_steps(self._connection, attempt, attempt.step_limit(include_superseded))
+                for attempt in read_attempts(connection, phase)
+                for step in read_steps(connection, attempt, attempt.step_limit(include_superseded))
             ]
 
     def counts(self, phase: str | None = None, *, include_superseded: bool = False) -> dict[Verdict, int]:
         """How many probes have each verdict; every verdict is there."""
         total = dict.fromkeys(Verdict, 0)
-        with store_errors(self._path):
-            for attempt in read_attempts(self._connection, phase):
+        with self._file.reading() as connection:
+            for attempt in read_attempts(connection, phase):
                 limit = attempt.step_limit(include_superseded)
-                for verdict, count in read_counts(self._connection, attempt, limit).items():
+                for verdict, count in read_counts(connection, attempt, limit).items():
                     total[verdict] += count
         return total
 
     def usages(self, phase: str | None = None) -> list[tuple[Attempt, dict[str, Usage]]]:
         """What each role used in each attempt, those included whose probes were superseded: they cost as well."""
-        with store_errors(self._path):
-            if schema_version(self._connection) < _USAGE_SCHEMA:
+        with self._file.reading() as connection:
+            if schema_version(connection) < _USAGE_SCHEMA:
                 return []
-            return [(a, read_usage(self._connection, a)) for a in read_attempts(self._connection, phase)]
+            return [(a, read_usage(connection, a)) for a in read_attempts(connection, phase)]
 
     def seconds(self) -> float:
         """How long the attempts of all phases took together."""
-        with store_errors(self._path):
-            return sum(read_seconds(self._connection, a) for a in read_attempts(self._connection, None))
+        with self._file.reading() as connection:
+            return sum(read_seconds(connection, a) for a in read_attempts(connection, None))
 
     def integrity_check(self) -> list[str]:
         """What is wrong with the file, one line a fault; empty for a sound one. Reads all of it."""
-        with store_errors(self._path):
-            faults = [row[0] for row in self._connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            for table, _, parent, _ in self._connection.execute("PRAGMA foreign_key_check"):
+        with self._file.reading() as connection:
+            faults = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check"):
                 faults.append(f"a row of {table} refers to a row of {parent} that is not there")
             for table in ("turns", "probe_images"):
-                (bare,) = self._connection.execute(
+                (bare,) = connection.execute(
                     f"SELECT count(*) FROM probes WHERE probe NOT IN (SELECT probe FROM {table})"
                 ).fetchone()
                 if bare:
                     faults.append(f"{bare} probes have no row in {table}")
         return faults
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        assert self._lock is not None, "opened read-only"
-        with store_errors(self._path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # SQLite itself rolls back on some faults, such as a full disk
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _check_attempt(self, phase: str, attempt: int) -> None:
-        row = self._connection.execute(
+    def _check_attempt(self, connection: sqlite3.Connection, phase: str, attempt: int) -> None:
+        row = connection.execute(
             "SELECT superseded_from FROM attempts WHERE attempt = ? AND phase = ?", (attempt, phase)
         ).fetchone()
         if row is None:
@@ -400,22 +335,6 @@ class SqliteStore:
             raise StoreError(
                 f"{self._path}: attempt {attempt} of phase {phase!r} has been superseded; write to the newest one"
             )
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool) -> None:
-    migrations = shipped_migrations()
-    check_is_ours(connection, path, newest=len(migrations))
-    if read_only:
-        if schema_version(connection) < _OLDEST_READ:
-            raise StoreError(
-                f"{path}: written by an older Gadfly; open it once for writing, which brings it up to date"
-            )
-        return
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -65536")  # 64 MiB: the pages of the image index, which grows everywhere
-    migrate(connection, migrations)
 
 
 def _insert(connection: sqlite3.Connection, rows: ProbeRows) -> None:

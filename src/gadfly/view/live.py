@@ -16,9 +16,10 @@ from gadfly.probing import UNPARSABLE
 from gadfly.records import ProbeKey, Usage, Verdict
 from gadfly.store.columns import ProbeColumns
 from gadfly.store.faults import store_errors
+from gadfly.store.file import STORE_NAME
 from gadfly.store.labelling import LabelWriter, bring_up_to_date
 from gadfly.store.pages import NumberedProbe, read_numbered
-from gadfly.store.sqlite import STORE_NAME, Run, SqliteStore
+from gadfly.store.sqlite import Run, SqliteStore
 from gadfly.view.figures import Figures, PhaseColumns, figures, sample
 from gadfly.view.labels import SEED
 

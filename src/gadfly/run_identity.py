@@ -1,0 +1,102 @@
+"""What a run was begun with, its configuration, versions and images, and whether it still is that. Asks nothing.
+
+A run folder keeps them: config.json is a copy for people of what the store has, images.jsonl the images in order.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import gadfly
+from gadfly.config import Config, from_dict
+from gadfly.errors import ConfigError, ImageError
+from gadfly.records import Image
+from gadfly.store.sqlite import SqliteStore
+from gadfly.wiring import Wiring
+
+CONFIG_NAME = "config.json"
+IMAGES_NAME = "images.jsonl"
+RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "sentence-transformers", "numpy", "pillow")
+
+
+def as_stored(config: Config) -> dict[str, Any]:
+    """The configuration as JSON gives it back: lists for tuples."""
+    stored: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
+    return stored
+
+
+def write_copy(folder: Path, store: SqliteStore) -> None:
+    """Write the configuration for people to read, where it is not there: a kill may have come before it."""
+    if not (folder / CONFIG_NAME).exists():
+        _write_whole(folder / CONFIG_NAME, json.dumps(store.run.config, indent=2) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """What the run was made with: Python, Gadfly, and the libraries that can change a result."""
+    found = {"python": platform.python_version(), "gadfly": gadfly.__version__}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def check_same(store: SqliteStore, config: Config, folder: Path) -> None:
+    """Raise ConfigError where a run was begun under another configuration. What is new since it was begun has its
+    default there."""
+    differences = list(_differences(as_stored(from_dict(store.run.config)), as_stored(config)))
+    if differences:
+        raise ConfigError(f"{folder} was begun under another configuration: {'; '.join(differences)}")
+
+
+_BESIDES_RESULTS = (
+    *("key_env", "max_concurrency", "timeout_s", "retries"),
+    *("price_prompt", "price_completion", "price_call"),
+)
+"""What may change of a model in a resume: how it is reached and what it costs. So may where the run lies, its limits (a
+run that reached one goes on with a higher one) and the cache."""
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    for key in sorted({*then, *now}):
+        if key in (_BESIDES_RESULTS if where else ("name", "out", "limits", "cache")):
+            continue
+        before, after = then.get(key), now.get(key)
+        if key == "base_url" and before and after:  # the server may have moved; what it serves is under the same name
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _differences(before, after, f"{where}{key}.")
+        elif before != after:
+            yield f"{where}{key} was {before!r} and is now {after!r}"
+
+
+def images_of(folder: Path, wiring: Wiring, split: str) -> list[Image]:
+    """The images of a part, in the order in which the run first saw them: what is asked about at which step must not
+    change with the folder. An image is known by its hash, so it may be renamed and moved; one that was added later is
+    no part of the run. Raises ImageError where one is gone.
+    """
+    file, source = folder / IMAGES_NAME, wiring.source
+    if not file.exists():
+        _write_whole(file, "".join(json.dumps({"id": image.id, "path": image.path}) + "\n" for image in source))
+    within, by_id = {image.id for image in wiring.images(split)}, {image.id: image for image in source}
+    recorded = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    gone = [image["path"] for image in recorded if image["id"] not in by_id]
+    if gone:
+        raise ImageError(
+            f"{len(gone)} of the {len(recorded)} images that the run was begun with are no more in "
+            f"{wiring.config.images.path}, {gone[0]} among them; put them back, under any name, or start a new run"
+        )
+    return [by_id[image["id"]] for image in recorded if image["id"] in within]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    partial = path.with_name(path.name + ".new")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
