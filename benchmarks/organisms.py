@@ -101,7 +101,9 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
         "steps": steps,
         "seconds": round(seconds, 1),
         **{name: summary(probes[name], rng) for name in ("before", "after", "uniform")},
-        "judged": {name: beside(of, probes[name], rng) for name, of in judged.items()} if judged != probes else None,
+        "judged": {name: beside(of, probes[name], rng) for name, of in judged.items()}
+        if not config.verifier.has_oracle
+        else None,
         "fdr_ratio": [ratio.value, ratio.low, ratio.high],
         "uniform_failure_rate_at_same_depths": [at_mix.rate.value, at_mix.rate.low, at_mix.rate.high],
         "excess_fdr": {name: excess(config, oracle, probes[name], rng) for name in ("before", "after", "uniform")},

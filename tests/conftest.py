@@ -8,11 +8,16 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
+from hypothesis import settings
 
 from cli_calls import Cli, Said
 
 # As the command line itself sets it, which is too late here: the libraries are loaded by then.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+# How long an example takes says more about what else the machine does, and what is imported in it, than about the code.
+settings.register_profile("gadfly", deadline=None)
+settings.load_profile("gadfly")
 
 
 @pytest.fixture

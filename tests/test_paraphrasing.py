@@ -26,7 +26,7 @@ from gadfly.wiring import Wiring
 SCENES = [SceneIndex(scene) for scene, _ in zip(generate("probe", 5, None), range(8), strict=False)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 3))
 def test_other_words_mean_the_same(seed: int, depth: int, paraphrase_seed: int) -> None:
     rng = random.Random(seed)

@@ -32,7 +32,7 @@ def by_key(items: list[Probe]) -> list[Probe]:
     return sorted(items, key=lambda probe: (probe.key.phase, probe.key.attempt, probe.key.step, probe.key.index))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(probes("train", 2), max_size=6, unique_by=lambda probe: probe.key),
     st.lists(probes("sweep", 1), max_size=6, unique_by=lambda probe: probe.key),

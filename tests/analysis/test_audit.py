@@ -145,7 +145,6 @@ matrices = st.lists(st.lists(cells, min_size=3, max_size=3), min_size=3, max_siz
 
 
 @given(matrices, st.lists(st.integers(1, 500), min_size=3, max_size=3).map(np.array))
-@settings(deadline=None)
 def test_inverting_gives_the_audited_probes_their_own_shares_back(counts: np.ndarray, judged: np.ndarray) -> None:
     """M · (column sums) = (row sums), whatever the labels are: for what was audited both ways of correcting are one."""
     counts = counts + np.diag([30, 30, 30])  # well conditioned
@@ -166,7 +165,7 @@ def everything(found: Audit) -> list[tuple[float | None, float | None, float | N
 
 
 @given(matrices, st.lists(st.integers(0, 40), min_size=3, max_size=3).map(np.array))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_every_number_has_an_interval_that_holds_it_or_a_reason(counts: np.ndarray, more: np.ndarray) -> None:
     found = audit(*made(counts, counts.sum(axis=1) + more), rng(), never)
     for low, value, high in everything(found):

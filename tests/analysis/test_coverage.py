@@ -28,7 +28,7 @@ def test_by_hand() -> None:
     assert found.curve[-1].n == 8 and found.curve[-1].distinct.value == pytest.approx(3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_leaving_images_out_is_the_same_as_counting_without_them(seed: int) -> None:
     rng = np.random.default_rng(seed)

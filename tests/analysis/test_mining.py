@@ -29,7 +29,7 @@ def table(n: int, n_items: int, n_images: int, seed: int) -> tuple[Flags, Flags,
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 60), st.integers(1, 12))
 def test_every_supported_itemset_is_tested_with_its_counts(seed: int, n_items: int, n: int, n_images: int) -> None:
     holds, wrong, image, items = table(n, n_items, n_images, seed)

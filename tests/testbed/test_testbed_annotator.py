@@ -22,7 +22,7 @@ def named(program: Program) -> tuple[str, ...]:
     return tuple(sorted(word for word in words if word is not None and word != "thing"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 10**9))
 def test_every_wording_of_a_program_needs_its_skills_and_names_its_concepts(seed: int) -> None:
     rng = random.Random(seed)

@@ -45,7 +45,7 @@ def test_every_wording_of_a_hop_is_said_and_understood(relation: str) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_said_is_understood(operation: str, seed: int) -> None:
     rng = random.Random(seed)
     program = random_program(rng, operation)
@@ -55,7 +55,7 @@ def test_what_is_said_is_understood(operation: str, seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_case_blanks_and_marks_do_not_matter(seed: int) -> None:
     rng = random.Random(seed)
     program = random_program(rng)
@@ -128,7 +128,7 @@ def test_what_is_not_of_the_language_is_refused(text: str) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_refused_or_understood(text: str) -> None:
     try:
         parse(text)
@@ -139,7 +139,7 @@ def test_any_text_is_refused_or_understood(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from(sorted(grammar_words() | {"?", "."})), max_size=14))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_words_are_refused_or_understood(words: list[str]) -> None:
     try:
         program = parse(" ".join(words))
@@ -149,7 +149,7 @@ def test_any_words_are_refused_or_understood(words: list[str]) -> None:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_two_questions(seed: int) -> None:
     rng = random.Random(seed)
     first, second = (realise(random_program(rng), rng).rstrip("?.") for _ in range(2))

@@ -216,7 +216,7 @@ def test_second_opinion_agrees_on_every_pair_of_things() -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_second_opinion_agrees_on_any_program(seed: int) -> None:
     rng = random.Random(seed)
     scenes = indexed_scenes(100)
