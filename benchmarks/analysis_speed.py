@@ -30,10 +30,11 @@ MOST_S, MOST_MB = 30.0, 2000.0
 def make_run(folder: Path, n: int, n_images: int, images: list[Image] | None = None) -> None:
     """A run of `n` probes about `images`, or about `n_images` that are not there."""
     rng = np.random.default_rng(0)
+    answers = ("yes", "no", "0", "1", "2", "3", "5", "red", "blue", "circle")
+    # Pictures are no rendered scenes, which an oracle would have to know.
+    config = {"verifier": {"kind": "oracle" if images is None else "model"}, "images": {"path": str(folder / "gone")}}
     if images is None:
         images = [Image(f"{i:064x}", f"{i}.png", 96, 96) for i in range(n_images)]
-    answers = ("yes", "no", "0", "1", "2", "3", "5", "red", "blue", "circle")
-    config = {"verifier": {"kind": "oracle"}, "images": {"path": str(folder / "gone")}}
     with SqliteStore.create(folder, "speed", config, {}, 0) as store:
         attempt = store.begin_attempt("sweep")
         for step in range(n // PER_STEP):

@@ -6,7 +6,8 @@ clean twin.
 Each (target, seed) is a run of its own: a sweep over held-out images before training, training, a sweep of 5,000 after,
 and the uniform sampler. The questions of both sweeps are put to the clean twin too: what it answers rightly where the
 organism is WRONG is an excess failure. `clean` itself is the control: what a questioner gains there is difficulty. One
-JSON per run is written to OUT; a run that is there already is not made again.
+JSON per run is written to OUT; a run that is there already is not made again, and one that was broken off is begun
+anew. A run of these small models is as fast on one core as on two, so `--workers 2` makes two at a time, one core each.
 
 With `--verifier` a model judges in the oracle's place, in the reward and in the sweeps, and what a question needs is
 told by its meaning instead of by its program. All figures are the oracle's all the same; what the verifier itself made
@@ -17,12 +18,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from main_job import N_IMAGES, interval, summary
 
 from gadfly import runs
@@ -54,24 +59,31 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--verifier", default="oracle", help="`oracle`, or a bundled name or a folder of a verifier")
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time, each in a process of its own")
     parser.add_argument("--set", nargs="*", default=[], help="section.key=value, for all runs")
     options = parser.parse_args()
     changes = {key: json.loads(value) for key, value in (s.split("=", 1) for s in options.set)}
     if options.verifier != "oracle":
         changes |= {"verifier.kind": "model", "verifier.model": str(path_of(options.verifier))}
     for seed in options.seeds:
-        for target in options.targets:
-            path = options.out / f"{target}-{seed}.json"
-            if not path.exists():
-                result = one_run(options.out, target, seed, options.steps, changes)
-                path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-            print(line(json.loads(path.read_text(encoding="utf-8"))), flush=True)
+        if not (images := options.out / f"images-{seed}").exists():
+            render(images, n=N_IMAGES, split="probe", seed=seed)
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        made = [
+            pool.submit(one_run, options.out, target, seed, options.steps, changes)
+            for seed in options.seeds
+            for target in options.targets
+        ]
+        for run in as_completed(made):
+            print(line(run.result()), flush=True)
 
 
 def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, Any]) -> dict[str, Any]:
+    path = out / f"{target}-{seed}.json"
+    if path.exists():
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    torch.set_num_threads(1)
     images = out / f"images-{seed}"
-    if not images.exists():
-        render(images, n=N_IMAGES, split="probe", seed=seed)
     settings = demo_settings(
         images, out / f"{target}-{seed}", steps=steps, seed=seed, heldout_share=0.25, n=N_BEFORE, target=target
     )
@@ -80,7 +92,8 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
     longer = Wiring(override(config, {"sweep.n": N_AFTER}))
     uniform = Wiring(override(config, {"questioner.method": "uniform"}))
     began = time.monotonic()
-    with runs.opened(config, resume=(out / f"{target}-{seed}" / "run" / "store.sqlite").exists()) as store:
+    shutil.rmtree(out / f"{target}-{seed}", ignore_errors=True)
+    with runs.opened(config, resume=False) as store:
         runs.sweep(wiring, store, phase="before", split="heldout")
         trained = runs.train(wiring, store, resume=False)
         runs.sweep(longer, store, phase="after", split="heldout", questioner=trained)
@@ -95,7 +108,7 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
     mix = depth_mix([p for p in probes["after"] if p.verdict.valid])
     at_mix = standardised_rate(probes["uniform"], mix, rng, FAILURE_RATE)
     key_path = key_of(target, bundled=True)
-    return {
+    result = {
         "target": target,
         "seed": seed,
         "steps": steps,
@@ -110,6 +123,8 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
         "planted": None if key_path is None else planted(read_key(key_path), probes, scenes, rng),
         "complexity": [stage(s) for s in over_training(probes["train"], scenes, 4)],
     }
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return result
 
 
 def truly(probes: list[Probe], oracle: OracleVerifier) -> list[Probe]:

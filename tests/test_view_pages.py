@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from browsing import chromium
 from gadfly.records import Probe, ProbeKey, Verdict
@@ -74,20 +74,20 @@ def test_a_walk_through_the_pages(browser: Browser, tmp_path: Path) -> None:
         cards = page.locator(".card").all_inner_texts()
         assert [re.search(r"[\d.]+%", card)[0] for card in cards] == ["57.1%", "85.7%", "66.7%", "12.5%"]  # type: ignore[index]
         assert all("n = " in card and "95% interval" in card for card in cards)
-        assert page.locator("svg.chart").count() == 1
+        expect(page.locator("svg.chart")).to_have_count(1)
         check(seen, at)
 
         page.click(".legend a:has-text('WRONG')")
-        assert "60 probes match" in page.inner_text(".count")
-        assert page.locator("table.probes tbody tr").count() == 50
+        expect(page.locator(".count")).to_contain_text("60 probes match")
+        expect(page.locator("table.probes tbody tr")).to_have_count(50)
         check(seen, at)
         page.click("a[rel=next]")
-        assert "51 to 60" in page.inner_text(".count")
+        expect(page.locator(".count")).to_contain_text("51 to 60")
         page.click("a[rel=prev]")
-        assert "1 to 50" in page.inner_text(".count")
+        expect(page.locator(".count")).to_contain_text("1 to 50")
 
         page.click(".views a:has-text('Pictures')")
-        assert page.locator(".tiles li").count() == 50
+        expect(page.locator(".tiles li")).to_have_count(50)
         page.wait_for_function("[...document.images].slice(0, 4).every((one) => one.naturalWidth > 0)")
         check(seen, at)
 
@@ -96,24 +96,25 @@ def test_a_walk_through_the_pages(browser: Browser, tmp_path: Path) -> None:
         page.select_option("select[name=skill]", "space.left_of")
         page.fill("input[name=last]", "0")
         page.click("button:has-text('Filter')")
-        assert "3 probes match" in page.inner_text(".count")  # 1, 4 and 7 of step 0
+        expect(page.locator(".count")).to_contain_text("3 probes match")  # 1, 4 and 7 of step 0
         page.goto(at.root + "/probes")
         page.fill("input[name=q]", "question 14.7")  # sample's text of the last probe
         page.keyboard.press("Enter")
-        assert "1 probe matches" in page.inner_text(".count")
+        expect(page.locator(".count")).to_contain_text("1 probe matches")
         page.goto(at.root + "/probes?q=nowhere")
-        assert "Nothing matches" in page.inner_text("main")
+        expect(page.locator("main")).to_contain_text("Nothing matches")
 
         page.goto(at.root + "/probes?image=2.png&verdict=RIGHT")
         page.click("td.question a")
-        assert "RIGHT" in page.inner_text("h1")
+        expect(page.locator("h1")).to_contain_text("RIGHT")
         assert page.inner_text(".facts .text >> nth=1") == "two" and page.inner_text(".facts .text >> nth=2") == "three"
-        assert "Same group" in page.inner_text("main") and "Same image" in page.inner_text("main")
+        expect(page.locator("main")).to_contain_text("Same group")
+        expect(page.locator("main")).to_contain_text("Same image")
         check(seen, at)
         page.click(".verdicts button:has-text('Wrong')")
-        assert "picked, with the verdict in view" in page.inner_text(".labels")
+        expect(page.locator(".labels")).to_contain_text("picked, with the verdict in view")
         page.goto(at.root + "/probes?labels=disagreed")
-        assert "1 probe matches" in page.inner_text(".count")
+        expect(page.locator(".count")).to_contain_text("1 probe matches")
         check(seen, at)
 
 

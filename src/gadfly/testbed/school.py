@@ -61,17 +61,16 @@ def read(
     split: str,
     seed: int,
     report: Report,
-    after_step: Callable[[int], None] = lambda done: None,
     added: tuple[str, ...] = (),
 ) -> None:
-    """Stage 1: train the language model on ideal image tokens. `after_step` may look at it on the way; `added` are the
-    words that this model knows besides the common ones."""
+    """Stage 1: train the language model on ideal image tokens. `added` are the words that this model knows besides the
+    common ones."""
 
     def embeds(lesson: Lesson) -> Tensor:
         return _ideal_embeds(model, lesson)
 
     model.get_input_embeddings().weight.requires_grad_(False)
-    _teach(model, teacher, course, split, seed, "read", embeds, report, after_step, added)
+    _teach(model, teacher, course, split, seed, "read", embeds, report, added)
     model.get_input_embeddings().weight.requires_grad_(True)
 
 
@@ -147,7 +146,6 @@ def _teach(
     stage: str,
     embeds: Callable[[Lesson], Tensor],
     report: Report,
-    after_step: Callable[[int], None] = lambda done: None,
     added: tuple[str, ...] = (),
 ) -> None:
     """Train what requires a gradient on lessons, made in the background. `embeds` gives a lesson's input."""
@@ -164,7 +162,6 @@ def _teach(
             loss, pointing, hits = _losses(language, model.lm_head, pointer, lesson, embeds(lesson))
             _step(loss + course.pointing * pointing, learning, optimizer, schedule)
             figures.append((loss.item(), pointing.item(), hits))
-            after_step(step + 1)
             if (step + 1) % 250 == 0:
                 names = ("loss", "pointing", "accuracy")
                 report(stage, step + 1, dict(zip(names, np.mean(figures[-250:], axis=0).tolist(), strict=True)))

@@ -106,7 +106,7 @@ class AskTeacher:
     """Teaches to ask one valid question, broadly over operations and depths; now and then about a named family.
     `seldom` as in AnswerTeacher: what few scenes allow must be asked where it can be, or it is soon asked no more."""
 
-    seldom: int = 3
+    seldom: int = 5
 
     def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
         depth = rng.choices((1, 2, 3, 4), weights=ASKED_DEPTHS)[0]
