@@ -237,6 +237,19 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "new").rglob("*.safetensors")}
 
 
+class NoTeacher:
+    """Cannot teach: what it does when asked for a lesson is not known to the process that learns."""
+
+    def __call__(self, scene: SceneIndex, progress: float, rng: random.Random) -> Exercise | None:
+        raise RuntimeError("no lesson today")
+
+
+@pytest.mark.slow
+def test_a_training_ends_with_the_process_that_makes_its_lessons() -> None:
+    with pytest.raises(TestbedError, match="ended with status 1"):
+        read(build_model(TINY, 0), NoTeacher(), Course(4, 1e-3), "target", 0, silent)
+
+
 LEARNER = """
 from gadfly.testbed.school import Course, see
 from gadfly.testbed.vlm import Dimensions, build_model

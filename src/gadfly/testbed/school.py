@@ -21,8 +21,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from queue import Full
+from multiprocessing.process import BaseProcess
+from queue import Empty, Full
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
+from gadfly.errors import TestbedError
 from gadfly.testbed import vocabulary
 from gadfly.testbed.drawing import draw
 from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, cell_words, lessons
@@ -93,7 +96,7 @@ def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed:
     sights = _in_background(_make_sights, split, seed, course.n_images, course.steps)
     for step, (drawn, cells) in enumerate(sights):
         words = torch.from_numpy(cells)
-        with torch.autocast("cpu", torch.bfloat16):
+        with _quick_numbers():
             tokens = _image_tokens(model, drawn)
         tokens = tokens.float()
         ideal = embeddings[words].sum(dim=2)
@@ -129,7 +132,7 @@ def together(
 
     def embeds(lesson: Lesson) -> Tensor:
         words = model.get_input_embeddings()(torch.from_numpy(lesson.input_ids_B_L))
-        with torch.autocast("cpu", torch.bfloat16):
+        with _quick_numbers():
             tokens = _image_tokens(model, np.stack([draw(scene) for scene in lesson.scenes]))
         return torch.cat([words[:, :1], tokens.float(), words[:, 1 + GRID * GRID :]], dim=1)
 
@@ -165,6 +168,12 @@ def _teach(
             if (step + 1) % 250 == 0:
                 names = ("loss", "pointing", "accuracy")
                 report(stage, step + 1, dict(zip(names, np.mean(figures[-250:], axis=0).tolist(), strict=True)))
+
+
+def _quick_numbers() -> AbstractContextManager[None]:
+    """bfloat16 where the processor computes in it. Where it does not, that takes eighty times as long as float32."""
+    able = torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.autocast("cpu", torch.bfloat16, enabled=bool(able))
 
 
 WORTH_COMPILING = 1_000  # steps; compiling takes as long as some hundred of them
@@ -238,7 +247,7 @@ def _losses(
     hidden = torch.zeros(same.shape, dtype=torch.bfloat16).masked_fill(~((same | to_image) & causal), -1e4)
     labels = torch.from_numpy(lesson.labels_B_L)
     wanted = labels != IGNORED
-    with torch.autocast("cpu", torch.bfloat16):
+    with _quick_numbers():
         output = language(
             inputs_embeds=embeds,
             attention_mask=hidden[:, None],
@@ -302,17 +311,30 @@ def _step(
 
 
 def _in_background(make: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
-    """What `make(*arguments)` gives, in the same order, made by a second process while the first one learns."""
+    """What `make(*arguments)` gives, in the same order, made by a second process while the first one learns.
+
+    Raises TestbedError if that process ends before it is done.
+    """
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue(maxsize=16)
     worker = context.Process(target=_fill, args=(queue, make, *arguments), daemon=True)
     worker.start()
     try:
-        while (made := queue.get(timeout=300)) is not None:
+        while (made := _next(queue, worker)) is not None:
             yield made
     finally:
         worker.terminate()
         worker.join()
+
+
+def _next(queue: Any, worker: BaseProcess) -> Any:
+    while True:
+        ends_here = not worker.is_alive()  # asked first: what it made last may still be on its way
+        try:
+            return queue.get(timeout=2)
+        except Empty:
+            if ends_here:
+                raise TestbedError(f"the process that makes lessons ended with status {worker.exitcode}") from None
 
 
 def _fill(queue: Any, make: Callable[..., Iterator[object]], *arguments: Any) -> None:
