@@ -32,7 +32,7 @@ def polish_settings(
     return _settings(out, questioner, target, seed=seed) | {
         "name": name,
         "images": {"path": str(images), "heldout_share": 0.0},
-        "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 2.0, "invalid": 1.0},
+        "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 4.0, "invalid": 2.0},
         "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": learning_rate},
     }
 
