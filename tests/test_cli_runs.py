@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from cli_calls import Cli, probes_of, small
 from gadfly import runs
+from gadfly.config import Config
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
@@ -201,6 +203,18 @@ def test_help_in_a_terminal_without_colours_or_unicode() -> None:
     for arguments in (["--help"], ["run", "--help"], ["compare", "--help"], ["testbed", "evaluate", "--help"]):
         said = subprocess.run([*COMMAND, *arguments], env=environment, capture_output=True, text=True, check=True)
         assert "Options" in said.stdout and said.stderr == ""
+
+
+def test_help_names_the_defaults_of_the_configuration(cli: Cli) -> None:
+    """They are written out in the help, which must not load a configuration."""
+    usual = Config()
+    helps = {command: " ".join(cli(command, "--help").out.split()) for command in ("run", "sweep")}
+    for option, default in {"name": usual.name, "out": usual.out, "seed": usual.seed}.items():
+        for said in helps.values():
+            assert re.search(rf"--{option} <\w+> [^\[]*\[default: \(the file's, else {default}\)\]", said), said
+    assert f"Training steps. [default: (the file's, else {usual.train.steps})]" in helps["run"]
+    assert f"How many questions. [default: (the file's, else {usual.sweep.n})]" in helps["sweep"]
+    assert f"Which part of the images. [default: (the file's, else {usual.sweep.split})]" in helps["sweep"]
 
 
 def test_a_reader_that_goes_away_is_no_error(cli: Cli, album: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gadfly.analysis.annotation import AnnotatorScore, score_names
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.naming import merge_concepts, merge_skills
+from gadfly.cli.bootstrap import bootstrap_rng
 from gadfly.cli.output import as_plain, say, table
 from gadfly.config import Config, override
 from gadfly.protocols import Embedder
@@ -22,7 +21,6 @@ from gadfly.testbed.skills import NEGATIVE_SKILLS, SKILLS
 from gadfly.wiring import Wiring
 
 _SPLIT = "heldout"
-_ANALYSIS_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def trial(config: Config, n: int, seed: int, depths: Sequence[int], on_progress:
     if wiring.names_embedder is not None:
         skills = _by_our_names(skills, wiring.names_embedder)
     singular = merge_concepts(dict.fromkeys(sorted({name for some in concepts for name in some or ()}), 1))
-    rng = np.random.default_rng(_ANALYSIS_SEED)
+    rng = bootstrap_rng()
     return Trial(
         score_names([some or () for some in grammar.skills(questions)], skills, rng, () if free else NEGATIVE_SKILLS),
         score_names([some or () for some in grammar.concepts(questions)], _renamed(concepts, singular), rng),

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gadfly.cli.commands import AsJson
 from gadfly.cli.output import as_plain, print_json, progress, say, table
+from gadfly.cli.parameters import AsJson
 
 app = typer.Typer(help="Ways of asking, measured on models with planted blind spots.", no_args_is_help=True)
 

@@ -26,16 +26,9 @@ def demo(
 ) -> None:
     """Train a questioner against a bundled model and show what that model gets wrong."""
     from gadfly import runs
-    from gadfly.cli.findings import (
-        draw_pictures,
-        print_combinations,
-        print_comparison,
-        print_summary,
-        summarise_over,
-        sweep_line,
-        training_line,
-    )
+    from gadfly.cli.rate_tables import print_combinations, print_comparison, print_summary
     from gadfly.cli.report import build as build_report
+    from gadfly.cli.summary import draw_pictures, summarise_over, sweep_line, training_line
     from gadfly.config import from_dict
     from gadfly.testbed.recipe import demo_settings
     from gadfly.wiring import Wiring

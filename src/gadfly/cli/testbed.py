@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gadfly.analysis.figures import counted_text, points_text, rate_text
-from gadfly.cli.commands import Settings
+from gadfly.cli.bootstrap import bootstrap_rng
 from gadfly.cli.output import Bar, as_plain, print_json, progress, say, table
+from gadfly.cli.parameters import AsJson, Settings
 
 if TYPE_CHECKING:
     from gadfly.bench.cards import SkillRow
@@ -55,7 +56,7 @@ def evaluate(
     ] = None,
     inside: Annotated[int, typer.Option(min=1, help="With a key: questions aimed at each spot.")] = 400,
     card: Annotated[Path | None, typer.Option(help="Write a model card (Markdown) here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Accuracy at valid questions drawn uniformly, by skill and depth, with n and a 95% interval. Of an organism also
     the failure rate inside each of its blind spots and outside all."""
@@ -116,7 +117,6 @@ def _n_parameters(folder: Path) -> int:
 
 
 _EXAM_SPLIT = "heldout"
-_ANALYSIS_SEED = 0  # of the bootstrap: the same answers give the same intervals
 
 
 def _sit_with_key(
@@ -124,8 +124,6 @@ def _sit_with_key(
     bar: Bar,
 ) -> tuple[list[bool], KeyFigures]:  # fmt: skip
     """Which questions of the uniform exam are answered rightly, and what is measured against the key."""
-    import numpy as np
-
     from gadfly.bench.organisms import key_exam, measure, sit_key_exam
     from gadfly.models.local import LocalModel
 
@@ -138,7 +136,7 @@ def _sit_with_key(
         )
     organism, clean = results
     assert organism is not None
-    figures = measure(key, exam, organism, clean, np.random.default_rng(_ANALYSIS_SEED))
+    figures = measure(key, exam, organism, clean, bootstrap_rng())
     return [not wrong for wrong in organism.uniform_N.tolist()], figures
 
 
@@ -217,7 +215,7 @@ def evaluate_verifier(
     n: Annotated[int, typer.Option("--n", min=1, help="Questions of each questioner, each about another image.")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
     card: Annotated[Path | None, typer.Option(help="Write a model card (Markdown) here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """How a model judges testbed questions and a target's answers, beside the oracle that knows."""
     from gadfly.cli.verifier_trial import print_trial, trial
@@ -250,7 +248,7 @@ def evaluate_annotator(
     seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 0,
     free: Annotated[bool, typer.Option("--free", help="Let it name skills freely, and merge the names.")] = False,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """How well a language model names the skills and concepts of testbed questions, beside the grammar that knows. It
     chooses from the testbed's skills and ten that no question needs, or names them --free."""
