@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cli_calls import Cli, probes_of, small
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.config import Config
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
@@ -95,9 +95,9 @@ def test_a_sweep_that_was_killed_goes_on_and_counts_each_probe_once(
         patch.setattr(SqliteStore, "add_step", killed)
         assert cli("sweep", *options, "--name", "broken").status == 130
     assert len(probes_of(tmp_path / "broken")) == 32
-    config = runs.config_of(tmp_path / "broken")
+    config = run_folder.config_of(tmp_path / "broken")
     told: list[int] = []
-    with runs.opened(config, resume=True) as store:
+    with run_folder.opened(config, resume=True) as store:
         counts = runs.sweep(Wiring(config), store, on_progress=lambda done, total, so_far: told.append(so_far.total))
     assert counts.total == 40
     assert told == [32, 40]  # 16 of the first sitting and those made here; the superseded ones are counted nowhere

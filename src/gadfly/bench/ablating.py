@@ -15,7 +15,7 @@ from typing import Any, final
 
 import numpy as np
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.analysis.rates import rates
 from gadfly.asking import cached
 from gadfly.bench.ablations import Ablation
@@ -122,12 +122,12 @@ def _what(ablations: Ablations, organism: str, seed: int, row: Ablation, target:
 def _ask_frozen(run: Path, n: int, on_progress: OnProgress | None) -> tuple[Config, dict[str, list[Probe]]]:
     """(the run's configuration, the probes of the questioner as it was before and as it is after the training), about
     held-out images. The weights are deleted then: the probes are what is kept."""
-    config = override(runs.config_of(run), {"limits.max_target_calls": None, "sweep.n": n})
-    if not (run / runs.TRAINED).exists():
+    config = override(run_folder.config_of(run), {"limits.max_target_calls": None, "sweep.n": n})
+    if not (run / run_folder.TRAINED).exists():
         raise ConfigError("the calls were spent before the first step of training; give more --calls")
     found = {}
     with SqliteStore.open(run) as store:
-        for phase, questioner in ((BEFORE, None), (AFTER, run / runs.TRAINED)):
+        for phase, questioner in ((BEFORE, None), (AFTER, run / run_folder.TRAINED)):
             runs.sweep(
                 Wiring(config),
                 store,

@@ -156,7 +156,7 @@ def sweep(
 def begun(config: Config, resume: bool, title: str) -> Iterator[tuple[Wiring, SqliteStore, Bar]]:
     """A run with its folder read, its store open, and a bar. Ctrl-C is passed on with a word on what is kept; a limit
     that is reached ends what is within, and the command goes on to its tables."""
-    from gadfly import runs
+    from gadfly import run_folder
     from gadfly.errors import BudgetSpent
     from gadfly.wiring import Wiring
 
@@ -165,10 +165,10 @@ def begun(config: Config, resume: bool, title: str) -> Iterator[tuple[Wiring, Sq
         source = wiring.source
     say_skipped(source)
     try:
-        with runs.opened(config, resume=resume) as store, progress(title) as bar:
+        with run_folder.opened(config, resume=resume) as store, progress(title) as bar:
             warn_of_one_model_for_two(config)
             with suppress(BudgetSpent):  # the tables say it, as the store has it
                 yield wiring, store, bar
     except KeyboardInterrupt:
-        folder = runs.folder_of(config)
+        folder = run_folder.folder_of(config)
         raise KeyboardInterrupt(f"; what was stored is kept in {folder}, and --resume goes on from there") from None

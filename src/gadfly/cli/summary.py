@@ -16,7 +16,7 @@ from gadfly.cli.usage import limit_reached, print_usage, usage_of
 from gadfly.counts import Counts, Metric
 from gadfly.records import Probe
 from gadfly.report.pictures import draw_gallery, draw_skills, draw_training
-from gadfly.runs import TRAINED, folder_of
+from gadfly.run_folder import TRAINED, folder_of
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 

@@ -43,7 +43,7 @@ def view(
 
 
 def _pictures(run: Path, images: str | None) -> Pictures:
-    from gadfly.runs import config_of
+    from gadfly.run_folder import config_of
     from gadfly.view.pictures import Pictures
     from gadfly.wiring import open_images
 
