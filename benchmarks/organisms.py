@@ -107,7 +107,7 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
     ratio = contrast(probes["after"], probes["before"], FDR, rng).ratio
     mix = depth_mix([p for p in probes["after"] if p.verdict.valid])
     at_mix = standardised_rate(probes["uniform"], mix, rng, FAILURE_RATE)
-    key_path = key_of(target, bundled=True)
+    key_path = key_of(target)
     result = {
         "target": target,
         "seed": seed,

@@ -117,7 +117,7 @@ class Cell:
 
     @functools.cached_property
     def key(self) -> AnswerKey:
-        path = key_of(self.target, bundled=True)
+        path = key_of(self.target)
         assert path is not None, f"{self.target} has no answer key"
         return read_key(path)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -23,7 +23,7 @@ from gadfly.analysis.modes import find_modes
 from gadfly.analysis.rates import rates
 from gadfly.analysis.transfer import transfers
 from gadfly.bench.fresh import weights_identity
-from gadfly.bench.kept import keep, known
+from gadfly.bench.grid import OnCell, keep, known
 from gadfly.bench.methods import read_methods
 from gadfly.bench.pooled import kept_rate
 from gadfly.bench.search import OnProgress, config_of, images_of
@@ -86,7 +86,7 @@ class Transfer:
 
 def run_transfer(
     transfer: Transfer,
-    on_row: Callable[[int, int, str], None] | None = None,
+    on_row: OnCell | None = None,
     on_progress: OnProgress | None = None,
     until_s: float | None = None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

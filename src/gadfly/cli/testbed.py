@@ -63,12 +63,12 @@ def evaluate(
     from gadfly.bench.keys import key_of, read_key
     from gadfly.errors import ConfigError
     from gadfly.models.local import LocalModel
-    from gadfly.testbed.checkpoints import NAMES, path_of
+    from gadfly.testbed.checkpoints import path_of
     from gadfly.testbed.evaluation import sit, uniform_exam
 
     depths = tuple(sorted(set(depth or (1, 2))))
     path = path_of(model)
-    key_file = key or key_of(model, bundled=model in NAMES)
+    key_file = key or key_of(model)
     if key_file is None and against is not None:
         raise ConfigError("--against compares on an answer key's spots, and this model has no key; give one with --key")
     planted = None if key_file is None else read_key(key_file)
