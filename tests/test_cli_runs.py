@@ -236,10 +236,10 @@ def test_an_exam_is_reported_as_json_and_as_a_table(cli: Cli, checkpoint: Path) 
     assert said.status == 0, said.err
     rows = json.loads(said.out)["rows"]
     assert {row["depth"] for row in rows} == {1, 2}
-    assert sum(row["n"] for row in rows if not row["within_description"]) <= 48
+    assert sum(row["accuracy"]["n"] for row in rows if not row["within_description"]) <= 48
     described = {row["skill"] for row in rows if row["within_description"]}
     assert described <= {"space.extreme", "logic.not", "orientation.points_at"}
-    assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 for row in rows)
+    assert all(0 <= row["accuracy"]["low"] <= row["accuracy"]["value"] <= row["accuracy"]["high"] <= 1 for row in rows)
     table = cli("testbed", "evaluate", checkpoint, "--n", 24, "--depth", 1, "--depth", 2).out
     # A skill that was asked at depth 2 only has a dash under depth 1.
     only_two = {r["skill"] for r in rows} - {r["skill"] for r in rows if r["depth"] == 1}

@@ -72,11 +72,11 @@ def run_ablations(
         settings = {key: value for key, value in method.settings.items() if key != "verifier.model"}
         return {
             "row": place.way.name,
-            **yardsticks.what(place),
             "budget": ablations.calls,
             "asked": ablations.n,
             "collect": method.collect,
             "settings": json.loads(json.dumps(settings)),
+            **yardsticks.what(place),
         }
 
     def make(place: Place[Ablation]) -> dict[str, Any]:

@@ -52,11 +52,11 @@ def run_comparison(
         method = place.way
         return {
             "method": method.name,
-            **yardsticks.what(place),
             "budget": comparison.calls,
             "plan": method.plan,
             "collect": method.collect,
             "settings": json.loads(json.dumps(method.settings)),
+            **yardsticks.what(place),
         }
 
     def make(place: Place[Method]) -> dict[str, Any]:
