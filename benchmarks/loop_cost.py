@@ -29,7 +29,7 @@ from typing import Any
 
 from measuring import Times, options, timed, told
 
-from gadfly import runs
+from gadfly import run_folder
 from gadfly.config import Config, from_dict
 from gadfly.model_config import TargetConfig
 from gadfly.probing import Probing, Written
@@ -143,7 +143,7 @@ def one_round(config: Config, wiring: Wiring, bare: ChatModel, batches: list[lis
     """Seconds of all batches: through the loop, through the bare target, and by part."""
     loop, alone, how = Times(), Times(), config.target.sampling
     parts = dict.fromkeys(PARTS, 0.0)
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         attempt = store.begin_attempt("sweep")
         probing: Probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())  # a history to each
         for step, batch in enumerate(batches):
@@ -163,7 +163,7 @@ def one_round(config: Config, wiring: Wiring, bare: ChatModel, batches: list[lis
 
 
 def profile(config: Config, wiring: Wiring, batches: list[list[Written]]) -> None:
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         attempt = store.begin_attempt("sweep")
         probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())
         probing.step(batches[0], phase="sweep", attempt=attempt, step=0)  # loads what loads late

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.analysis.comparison import compare, contrast, depth_mix, standardised_rate
 from gadfly.analysis.rates import FAILURE_RATE, FDR, Rate, rates
 from gadfly.config import from_dict, override
@@ -65,7 +65,7 @@ def one_run(out: Path, variant: str, seed: int, steps: int, changes: dict[str, A
     wiring = Wiring(config)
     uniform = override(config, {"questioner.method": "uniform"})
     began = time.monotonic()
-    with runs.opened(config, resume=(folder / "run" / "store.sqlite").exists()) as store:
+    with run_folder.opened(config, resume=run_folder.is_begun(config)) as store:
         runs.sweep(wiring, store, phase="before", split="heldout")
         training_began = time.monotonic()
         trained = runs.train(wiring, store, resume=False)

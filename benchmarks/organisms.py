@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from main_job import N_IMAGES, interval, summary
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.analysis.comparison import contrast, depth_mix, standardised_rate
 from gadfly.analysis.confusion import agreement
 from gadfly.analysis.rates import FAILURE_RATE, FDR
@@ -93,7 +93,7 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
     uniform = Wiring(override(config, {"questioner.method": "uniform"}))
     began = time.monotonic()
     shutil.rmtree(out / f"{target}-{seed}", ignore_errors=True)
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         runs.sweep(wiring, store, phase="before", split="heldout")
         trained = runs.train(wiring, store, resume=False)
         runs.sweep(longer, store, phase="after", split="heldout", questioner=trained)
@@ -107,7 +107,7 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
     ratio = contrast(probes["after"], probes["before"], FDR, rng).ratio
     mix = depth_mix([p for p in probes["after"] if p.verdict.valid])
     at_mix = standardised_rate(probes["uniform"], mix, rng, FAILURE_RATE)
-    key_path = key_of(target, bundled=True)
+    key_path = key_of(target)
     result = {
         "target": target,
         "seed": seed,

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.analysis.conditions import Measures, conditions, measure_all
 from gadfly.analysis.findings import analyse
 from gadfly.analysis.items import items_by_probe
@@ -117,7 +117,7 @@ class Cell:
 
     @functools.cached_property
     def key(self) -> AnswerKey:
-        path = key_of(self.target, bundled=True)
+        path = key_of(self.target)
         assert path is not None, f"{self.target} has no answer key"
         return read_key(path)
 
@@ -131,7 +131,7 @@ class Cell:
 
     @functools.cached_property
     def wiring(self) -> Wiring:
-        return Wiring(runs.config_of(Path(self.run)) if self.run else self.config("probe", max(SIZES), N_IMAGES))
+        return Wiring(run_folder.config_of(Path(self.run)) if self.run else self.config("probe", max(SIZES), N_IMAGES))
 
     @functools.cached_property
     def measures(self) -> dict[str, Measures]:
@@ -173,12 +173,12 @@ class Cell:
 
 def swept(config: Config) -> list[Probe]:
     """The probes of a sweep, which is made or gone on with where it is not done."""
-    exists = (runs.folder_of(config) / "store.sqlite").exists()
+    exists = run_folder.is_begun(config)
     if exists:
-        with SqliteStore.open(runs.folder_of(config), read_only=True) as store:
+        with SqliteStore.open(run_folder.folder_of(config), read_only=True) as store:
             if len(probes := list(store.probes("sweep"))) >= config.sweep.n:
                 return probes
-    with runs.opened(config, resume=exists) as store:
+    with run_folder.opened(config, resume=exists) as store:
         runs.sweep(Wiring(config), store)
         return list(store.probes("sweep"))
 

@@ -28,7 +28,7 @@ from measuring import options, told
 from plain_trl import Job, Turns
 from transformers.trainer import DEFAULT_CALLBACKS
 
-from gadfly import runs
+from gadfly import run_folder
 from gadfly.config import Config, from_dict
 from gadfly.records import PastQuestion
 from gadfly.sittings import UsageKept
@@ -172,7 +172,7 @@ def ours(job: Job) -> None:
     reward.remember([PastQuestion(text, skills) for text, skills in pairs])
     every_trainers: list[Any] = DEFAULT_CALLBACKS
     every_trainers.append(Turns(job.turns))  # train_grpo takes no callbacks of others
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         train_grpo(
             config.train,
             sampling=wiring.questioner_sampling,
@@ -182,7 +182,7 @@ def ours(job: Job) -> None:
             prompt_chat=wiring.prompt_chat,
             questioner_path=config.questioner.model,
             probing=wiring.probing(UsageKept(store, wiring.ledger), reward),
-            run_dir=runs.folder_of(config),
+            run_dir=run_folder.folder_of(config),
             attempt=store.begin_attempt(PHASE),
         )
 

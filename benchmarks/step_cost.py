@@ -21,7 +21,7 @@ from pathlib import Path
 
 from measuring import Times, options, timed, told
 
-from gadfly import runs
+from gadfly import run_folder
 from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
 from gadfly.records import Completion, Judgement, Message, PastQuestion, Probe, ProbeKey, Question, Turn, Verdict
@@ -83,7 +83,7 @@ def main() -> None:
 def one_round(config: Config, wiring: Wiring, folder: Path) -> dict[str, float]:
     """Seconds a step, passed and of the processor: the whole, and each part alone."""
     config = replace(config, out=str(folder))
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())
         whole, whole_cpu = seconds_a_step(config, wiring, probing, store, folder / "whole")
         by_step: dict[int, list[Probe]] = {}

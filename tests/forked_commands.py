@@ -15,7 +15,7 @@ from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOADED = (
-    "gadfly.cli.findings",
+    "gadfly.cli.summary",
     "gadfly.cli.main",
     "gadfly.models.local",
     "gadfly.rewards.combination",

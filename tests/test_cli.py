@@ -192,7 +192,7 @@ def test_an_interrupted_run_goes_on(
             "run --images {album} --verifier reference:{nowhere} --target t --questioner q --dry-run".split(),
             "cannot read the annotations",
         ),
-        (["sweep", "--images", "{album}", "--split", "all"], "sweep.split must be one of 'train', 'heldout'"),
+        (["sweep", "--images", "{album}", "--split", "all"], "'all' is not one of 'train', 'heldout'"),
         (["sweep", "--images", "{photos}", "--questioner", "uniform", "--verifier", "m"], "has no scenes.jsonl"),
         (["testbed", "render", "--out", "{nowhere}", "--level", "hard"], "--level"),
         (["testbed", "evaluate", "{nowhere}", "--n", "4"], "no checkpoint folder"),

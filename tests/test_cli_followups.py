@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cli_calls import Cli, probes_of
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.cli.targets import other_targets
 from gadfly.config import from_dict
 from gadfly.errors import ConfigError
@@ -81,7 +81,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "sweep": {"n": 700},
         }
     )
-    with blind_targets(), runs.opened(config, resume=False) as store:
+    with blind_targets(), run_folder.opened(config, resume=False) as store:
         runs.sweep(Wiring(config), store)
     return folder / "swept"
 

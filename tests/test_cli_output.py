@@ -22,8 +22,9 @@ from cli_calls import Cli
 from gadfly.analysis.figures import points_text, rate_text
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
-from gadfly.cli.findings import print_comparison, print_examples, print_summary, summarise_over
 from gadfly.cli.output import as_plain, plain, progress, say, table
+from gadfly.cli.rate_tables import print_comparison, print_examples, print_summary
+from gadfly.cli.summary import summarise_over
 from gadfly.records import Completion, Image, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.queries import PAGE_PROBES, read_probes
 from gadfly.store.sqlite import SqliteStore
@@ -37,7 +38,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     screen = io.StringIO()
     made = Console(file=screen, width=80, highlight=False, emoji=False, force_terminal=True, color_system=None)
     monkeypatch.setattr(output, "console", lambda: made)
-    monkeypatch.setattr("gadfly.cli.findings.console", lambda: made)
+    monkeypatch.setattr("gadfly.cli.rate_tables.console", lambda: made)
     return screen
 
 
@@ -199,12 +200,12 @@ def test_show_finds_the_newest_and_by_filter(cli: Cli, tmp_path: Path) -> None:
         ("between", "2"),
     ]
     assert "4 of 9 matching probes shown; the run has 9 probes" in found
-    some = cli("show", run, "--phase", "train", "--contains", "TRAIN 1").out
+    some = cli("show", f"{run}:train", "--contains", "TRAIN 1").out
     assert "1 of 1 matching probes shown; the run has 3 probes in train" in some
     path = sample(0, 0).images[0].path
     assert "9 of 9" in cli("show", run, "--image", path).out
     assert "0 of 0" in cli("show", run, "--image", "no such").out
-    wrong = cli("show", run, "--phase", "sweep")
+    wrong = cli("show", f"{run}:sweep")
     assert wrong.status == 2 and "has no phase 'sweep'; it has train, after, between" in wrong.err
     compared = cli("compare", run)
     assert compared.status == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from cli_calls import Cli, probes_of, small
-from gadfly import runs
+from gadfly import run_folder, runs
+from gadfly.config import Config
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
@@ -93,9 +95,9 @@ def test_a_sweep_that_was_killed_goes_on_and_counts_each_probe_once(
         patch.setattr(SqliteStore, "add_step", killed)
         assert cli("sweep", *options, "--name", "broken").status == 130
     assert len(probes_of(tmp_path / "broken")) == 32
-    config = runs.config_of(tmp_path / "broken")
+    config = run_folder.config_of(tmp_path / "broken")
     told: list[int] = []
-    with runs.opened(config, resume=True) as store:
+    with run_folder.opened(config, resume=True) as store:
         counts = runs.sweep(Wiring(config), store, on_progress=lambda done, total, so_far: told.append(so_far.total))
     assert counts.total == 40
     assert told == [32, 40]  # 16 of the first sitting and those made here; the superseded ones are counted nowhere
@@ -203,6 +205,18 @@ def test_help_in_a_terminal_without_colours_or_unicode() -> None:
         assert "Options" in said.stdout and said.stderr == ""
 
 
+def test_help_names_the_defaults_of_the_configuration(cli: Cli) -> None:
+    """They are written out in the help, which must not load a configuration."""
+    usual = Config()
+    helps = {command: " ".join(cli(command, "--help").out.split()) for command in ("run", "sweep")}
+    for option, default in {"name": usual.name, "out": usual.out, "seed": usual.seed}.items():
+        for said in helps.values():
+            assert re.search(rf"--{option} <\w+> [^\[]*\[default: \(the file's, else {default}\)\]", said), said
+    assert f"Training steps. [default: (the file's, else {usual.train.steps})]" in helps["run"]
+    assert f"How many questions. [default: (the file's, else {usual.sweep.n})]" in helps["sweep"]
+    assert f"Which part of the images. [default: (the file's, else {usual.sweep.split})]" in helps["sweep"]
+
+
 def test_a_reader_that_goes_away_is_no_error(cli: Cli, album: Path, checkpoint: Path, tmp_path: Path) -> None:
     """gadfly show … | head -1"""
     options = ["--images", album, "--target", checkpoint, "--questioner", "uniform", "--verifier", "oracle"]
@@ -222,10 +236,10 @@ def test_an_exam_is_reported_as_json_and_as_a_table(cli: Cli, checkpoint: Path) 
     assert said.status == 0, said.err
     rows = json.loads(said.out)["rows"]
     assert {row["depth"] for row in rows} == {1, 2}
-    assert sum(row["n"] for row in rows if not row["within_description"]) <= 48
+    assert sum(row["accuracy"]["n"] for row in rows if not row["within_description"]) <= 48
     described = {row["skill"] for row in rows if row["within_description"]}
     assert described <= {"space.extreme", "logic.not", "orientation.points_at"}
-    assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 for row in rows)
+    assert all(0 <= row["accuracy"]["low"] <= row["accuracy"]["value"] <= row["accuracy"]["high"] <= 1 for row in rows)
     table = cli("testbed", "evaluate", checkpoint, "--n", 24, "--depth", 1, "--depth", 2).out
     # A skill that was asked at depth 2 only has a dash under depth 1.
     only_two = {r["skill"] for r in rows} - {r["skill"] for r in rows if r["depth"] == 1}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gadfly import runs
+from gadfly import run_folder
 from gadfly.config import Config, override
 from gadfly.errors import ConfigError, ImageError, ModelError, StoreError
 from gadfly.store.sqlite import SqliteStore
@@ -21,40 +21,40 @@ def config_in(out: Path, **settings: Any) -> Config:
 
 def test_a_new_run_records_its_configuration(tmp_path: Path) -> None:
     config = config_in(tmp_path, seed=7, train__report_to=["tensorboard"])
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         assert store.run.seed == 7
         assert store.run.versions["torch"]
-    assert runs.config_of(tmp_path / "run") == config
+    assert run_folder.config_of(tmp_path / "run") == config
 
 
 def test_a_run_is_begun_once_and_resumed_only_if_begun(tmp_path: Path) -> None:
     config = config_in(tmp_path)
-    with pytest.raises(StoreError, match="holds no run to resume"), runs.opened(config, resume=True):
+    with pytest.raises(StoreError, match="holds no run to resume"), run_folder.opened(config, resume=True):
         pass
     assert not (tmp_path / "run").exists()
-    with runs.opened(config, resume=False):
+    with run_folder.opened(config, resume=False):
         pass
     with (
         pytest.raises(StoreError, match="holds a run already; --resume goes on with it"),
-        runs.opened(config, resume=False),
+        run_folder.opened(config, resume=False),
     ):
         pass
-    with runs.opened(config, resume=True):
+    with run_folder.opened(config, resume=True):
         pass
 
 
 def test_all_differences_are_named(tmp_path: Path) -> None:
-    with runs.opened(config_in(tmp_path), resume=False):
+    with run_folder.opened(config_in(tmp_path), resume=False):
         pass
     changed = config_in(tmp_path, seed=1, train__sft__batch=2, train__report_to=["wandb"])
-    with pytest.raises(ConfigError) as fault, runs.opened(changed, resume=True):
+    with pytest.raises(ConfigError) as fault, run_folder.opened(changed, resume=True):
         pass
     said = str(fault.value)
     assert "seed was 0 and is now 1" in said
     assert "train.sft.batch was 16 and is now 2" in said
     assert "train.report_to was [] and is now ['wandb']" in said
     assert "images" not in said.partition("configuration:")[2]
-    with runs.opened(config_in(tmp_path), resume=True):  # the refusal left no lock behind
+    with run_folder.opened(config_in(tmp_path), resume=True):  # the refusal left no lock behind
         pass
 
 
@@ -62,7 +62,7 @@ def test_what_fails_before_anything_was_made_leaves_nothing(tmp_path: Path) -> N
     config = config_in(tmp_path)
 
     def fail(*probes: Any) -> None:
-        with runs.opened(config, resume=False) as store:
+        with run_folder.opened(config, resume=False) as store:
             (tmp_path / "run" / "train" / "checkpoints").mkdir(parents=True)
             store.begin_attempt("train")
             store.add(probes)
@@ -79,7 +79,7 @@ def test_what_fails_before_anything_was_made_leaves_nothing(tmp_path: Path) -> N
 
 def test_weights_are_never_taken_back(tmp_path: Path) -> None:
     def fail() -> None:
-        with runs.opened(config_in(tmp_path), resume=False):
+        with run_folder.opened(config_in(tmp_path), resume=False):
             (tmp_path / "run" / "train" / "sft").mkdir(parents=True)
             (tmp_path / "run" / "train" / "sft" / "model.safetensors").write_bytes(b"weights")
             raise ModelError("out of luck")
@@ -92,7 +92,7 @@ def test_weights_are_never_taken_back(tmp_path: Path) -> None:
 
 def test_an_error_of_ours_or_ctrl_c_takes_nothing_back(tmp_path: Path) -> None:
     for name, fault in (("a", KeyboardInterrupt), ("b", ZeroDivisionError)):
-        with pytest.raises(fault), runs.opened(config_in(tmp_path, name=name), resume=False):
+        with pytest.raises(fault), run_folder.opened(config_in(tmp_path, name=name), resume=False):
             raise fault
         assert (tmp_path / name / "store.sqlite").exists()
 
@@ -102,16 +102,19 @@ def test_a_run_does_not_spread_among_other_files(tmp_path: Path) -> None:
     (tmp_path / "run" / "holiday.jpg").write_bytes(b"x")
     (tmp_path / "file").write_text("x")
     for name in ("run", "file"):
-        with pytest.raises(StoreError, match="is not a run"), runs.opened(config_in(tmp_path, name=name), resume=False):
+        with (
+            pytest.raises(StoreError, match="is not a run"),
+            run_folder.opened(config_in(tmp_path, name=name), resume=False),
+        ):
             pass
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["holiday.jpg"]
     (tmp_path / "half").mkdir()  # what a creation that was killed leaves behind is in nobody's way
     for left in ("store.sqlite.new", "store.sqlite.new-journal", "store.lock", "store.lock-journal"):
         (tmp_path / "half" / left).write_bytes(b"")
-    with runs.opened(config_in(tmp_path, name="half"), resume=False):
+    with run_folder.opened(config_in(tmp_path, name="half"), resume=False):
         pass
     (tmp_path / "half" / "config.json").unlink()  # killed between the two: the resume writes it
-    with runs.opened(config_in(tmp_path, name="half"), resume=True):
+    with run_folder.opened(config_in(tmp_path, name="half"), resume=True):
         pass
     assert '"name": "half"' in (tmp_path / "half" / "config.json").read_text()
 

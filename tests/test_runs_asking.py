@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.config import Config, from_dict, override
 from gadfly.config_checks import trainee_of
 from gadfly.doctor.cost import planned_calls
@@ -43,7 +43,7 @@ def config_of(images: Path, out: Path, settings: dict[str, Any]) -> Config:
 
 def asked(config: Config, *, resume: bool = False) -> tuple[list[Probe], int]:
     """The probes of a sweep, and the target's calls over all sittings."""
-    with runs.opened(config, resume=resume) as store:
+    with run_folder.opened(config, resume=resume) as store:
         with suppress(BudgetSpent):
             runs.sweep(Wiring(config), store, split="train")
         calls = sum(used["target"].calls for _, used in store.usages() if "target" in used)
@@ -103,7 +103,7 @@ OWN: dict[str, Any] = {
 
 
 def trained(config: Config, *, resume: bool = False) -> list[Probe]:
-    with runs.opened(config, resume=resume) as store:
+    with run_folder.opened(config, resume=resume) as store:
         with suppress(BudgetSpent):
             runs.train(Wiring(config), store, resume=resume)
         return list(store.probes("train"))
@@ -114,12 +114,12 @@ def test_a_questioner_learns_from_its_own_failures_in_rounds(images: Path, tmp_p
     config = config_of(images, tmp_path / "whole", OWN)
     whole = trained(config)
     assert [probe.key.step for probe in whole] == sorted([0, 1, 2, 3] * 16)
-    folder = runs.folder_of(config)
+    folder = run_folder.folder_of(config)
     assert (folder / "train" / "round-1" / "config.json").exists() and (folder / "questioner").exists()
     # Broken off within the second round: 64 calls would be needed.
     broken = config_of(images, tmp_path / "broken", {**OWN, "limits.max_target_calls": 46})
     first = trained(broken)
-    assert 32 <= len(first) < 64 and (runs.folder_of(broken) / "questioner").exists()
+    assert 32 <= len(first) < 64 and (run_folder.folder_of(broken) / "questioner").exists()
     resumed = trained(config_of(images, tmp_path / "broken", OWN), resume=True)
     assert [probe.question for probe in resumed] == [probe.question for probe in whole]
 
@@ -130,7 +130,7 @@ def test_the_others_rewards_train_a_questioner(kind: str, images: Path, tmp_path
     settings = {"reward.kind": kind, "reward.rarity": 0.0, "reward.repeats": 3, "train.steps": 2}
     small = {"train.images_per_step": 2, "train.group_size": 4}
     config = config_of(images, tmp_path, {**settings, **small})
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         runs.train(Wiring(config), store, resume=False)
         probes = list(store.probes("train"))
         calls = sum(used["target"].calls for _, used in store.usages())

@@ -16,7 +16,7 @@ from gadfly.probing import Probing
 from gadfly.protocols import Target
 from gadfly.records import Probe
 from gadfly.replay import RecordedTarget, replay
-from gadfly.run_identity import as_stored
+from gadfly.run_folder import as_stored
 from gadfly.runs import OnSweep
 from gadfly.sittings import UsageKept, counts_of, first_step_of, sitting
 from gadfly.store.sqlite import SqliteStore

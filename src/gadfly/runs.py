@@ -1,78 +1,21 @@
-"""A run's life: its folder opened, its questioner trained, its sweeps made, all gone on with. Knows parts by wiring.
-
-A run folder holds config.json (the resolved configuration), images.jsonl (the images that the run is about, in
-order), store.sqlite (every probe), train/ (checkpoints, metrics.jsonl), questioner/ (the trained one), pictures/ and
-findings/ (what `gadfly analyze` wrote).
-"""
+"""What a run does: its questioner trained, its sweeps made, both gone on with. Knows parts by wiring."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from gadfly.config import Config, from_dict
 from gadfly.counts import Counts, Metric
-from gadfly.errors import ConfigError, GadflyError, StoreError
 from gadfly.records import Image, Verdict
-from gadfly.run_identity import CONFIG_NAME, IMAGES_NAME, as_stored, check_same, images_of, versions, write_copy
+from gadfly.run_folder import TRAINED, folder_of, images_of
 from gadfly.sittings import UsageKept, counts_of, first_step_of, sitting
-from gadfly.store.file import LOCK_NAME, STORE_NAME
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 
-TRAINED = "questioner"
-
 OnStep = Callable[[int, int, Mapping[str, Metric]], None]
 OnSweep = Callable[[int, int, Counts], None]
-
-
-def folder_of(config: Config) -> Path:
-    """Where a run lives: out/name."""
-    return Path(config.out) / config.name
-
-
-@contextmanager
-def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
-    """The run's store, made new or taken up again. A new run that fails for a reason that the user can mend (a missing
-    checkpoint, say) before anything was made leaves no folder behind, so that the mended command can be given again.
-
-    Raises StoreError where the run is there already and `resume` was not asked for, or the other way round, or where
-    the folder holds something else, and ConfigError where a resumed run was begun under another configuration (it
-    names the differences).
-    """
-    folder = folder_of(config)
-    exists = (folder / STORE_NAME).exists()
-    if exists and not resume:
-        raise StoreError(f"{folder} holds a run already; --resume goes on with it, another --name starts a new one")
-    if resume and not exists:
-        raise StoreError(f"{folder} holds no run to resume; leave --resume out to start it")
-    if exists:
-        store = SqliteStore.open(folder)
-        try:
-            check_same(store, config, folder)
-        except ConfigError:
-            store.close()
-            raise
-    else:
-        _check_unused(folder)
-        store = SqliteStore.create(folder, config.name, as_stored(config), versions(), config.seed)
-    try:
-        with store:
-            write_copy(folder, store)
-            yield store
-    except GadflyError:
-        if not exists:
-            _remove_if_nothing_was_made(folder)
-        raise
-
-
-def config_of(run: Path) -> Config:
-    """The configuration that a run was begun with. Raises StoreError where there is no run."""
-    with SqliteStore.open(run, read_only=True) as store:
-        return from_dict(store.run.config)
 
 
 def train(
@@ -226,30 +169,3 @@ def sweep(
             learner=learner,
             on_progress=None if on_progress is None else lambda n, total, c: on_progress(n, total, done + c),
         )
-
-
-_OURS = frozenset(
-    f"{name}{suffix}"
-    for name in (STORE_NAME, LOCK_NAME, CONFIG_NAME, IMAGES_NAME)
-    for suffix in ("", ".new", ".new-journal", "-journal", "-wal", "-shm")
-)
-"""What a run that was killed before its first probe may leave in its folder."""
-
-
-def _check_unused(folder: Path) -> None:
-    """Raise StoreError where something else lives in the folder: a run must not spread among other files."""
-    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - _OURS):
-        raise StoreError(f"{folder} is there already and is not a run; give another --name or --out")
-
-
-def _remove_if_nothing_was_made(folder: Path) -> None:
-    """Take a run back that failed before its first probe and its first weights."""
-    with SqliteStore.open(folder, read_only=True) as store:
-        made = any(store.counts(include_superseded=True).values())
-    if made or any(path.is_file() for path in (folder / "train").rglob("*")) or (folder / TRAINED).exists():
-        return
-    for name in _OURS:
-        (folder / name).unlink(missing_ok=True)
-    for path in (*sorted((folder / "train").rglob("*"), reverse=True), folder / "train", folder):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()

@@ -14,10 +14,11 @@ import pytest
 from cli_calls import Cli
 from gadfly.bench.ablation_figure import draw_ablations
 from gadfly.bench.ablation_table import ablation_table
-from gadfly.bench.ablation_text import as_markdown
+from gadfly.bench.ablation_text import sentences, tables_of
 from gadfly.bench.ablations import DEFAULT, chosen, read_ablations
 from gadfly.bench.exploiting import exploited, judged_exactly
 from gadfly.bench.search import config_of
+from gadfly.bench.tables import as_markdown
 from gadfly.errors import ConfigError
 from gadfly.probing import UNPARSABLE
 from gadfly.records import Completion, Judgement, Question, Verdict
@@ -178,7 +179,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     one = rows["errors-20"].against  # one seed: 0.5 against the default's 0.4 of that seed
     assert one is not None and one.difference.value == pytest.approx(0.1) and one.difference.low is None
     assert [stage.title for stage in made.stages] == ["default", "oracle, 20% errors"]
-    text = as_markdown(made, list(ROWS.values()))
+    text = as_markdown(tables_of(made), sentences(made, list(ROWS.values())))
     assert "| verifier | oracle, 20% errors | 1 | 50.0% (40.0 to 60.0, n 100) | +10.0 |" in text
     assert "| no rarity | 10.0% | 1.0 | 1.0 | 2.0 | 7.0 | – |" in text
     assert "-10.0 (-10.0 to -10.0)" in text and "20.0% (10.0 to 30.0, n 50)" in text

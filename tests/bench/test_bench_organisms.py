@@ -125,8 +125,9 @@ def test_evaluation_with_a_key(cli: Cli, checkpoint: Path, tmp_path: Path) -> No
     assert f"| {inside['failure']['value']:.1%} (" in purple and f"| {inside['twin']['value']:.1%} (" in purple
     row = report["rows"][0]
     said_of = next(line for line in lines if line.startswith(f"| {row['skill']} |"))
-    assert f"{row['accuracy']:.1%} (" in said_of and f"n {row['n']}) | {row['chance']:.0%} |" in said_of
-    assert row["chance"] >= 1 / row["n"]
+    accuracy = row["accuracy"]
+    assert f"{accuracy['value']:.1%} (" in said_of and f"n {accuracy['n']}) | {row['chance']:.0%} |" in said_of
+    assert row["chance"] >= 1 / accuracy["n"]
 
 
 def test_the_key_beside_an_organism_is_found(cli: Cli, checkpoint: Path, tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_the_key_beside_an_organism_is_found(cli: Cli, checkpoint: Path, tmp_pat
     options = ["testbed", "evaluate", organism, "--n", 4, "--depth", 1, "--inside", 1, "--json"]
     without = cli(*options, "--against", "clean")
     assert without.status == 2 and "--key" in without.err
-    assert "planted" not in json.loads(cli(*options).out)
+    assert json.loads(cli(*options).out)["planted"] is None
     text = EXAMPLE.read_text(encoding="utf-8")
     key_beside(organism).write_text(text, encoding="utf-8")
     assert json.loads(cli(*options).out)["planted"]["title"] == KEY.title
@@ -145,9 +146,12 @@ def test_the_key_beside_an_organism_is_found(cli: Cli, checkpoint: Path, tmp_pat
 def test_the_command_makes_an_organism_and_measures_it(cli: Cli, checkpoint: Path, tmp_path: Path) -> None:
     key, out = tmp_path / "key.toml", tmp_path / "organism"
     key.write_text(EXAMPLE.read_text(encoding="utf-8").replace('"clean"', f'"{checkpoint}"', 1), encoding="utf-8")
-    said = cli("testbed", "make-organism", key, "--out", out, "--steps", 1, "--n", 4, "--inside", 2)
+    options = ["--steps", 1, "--n", 4, "--inside", 2]
+    said = cli("testbed", "make-organism", key, "--out", out, *options)
     assert said.status == 0, said.err
     assert "outside all" in said.out and str(out) in said.out
+    other = cli("testbed", "make-organism", key, "--out", tmp_path / "other", *options, "--json")
+    assert other.status == 0 and json.loads(other.out)["planted"]["outside"]["failure"]["n"] >= 4
     assert (out / "model.safetensors").is_file() and read_key(key_beside(out)) == read_key(key)
     again = cli("testbed", "make-organism", key, "--out", out, "--steps", 1)
     assert again.status == 2 and "already holds something" in again.err

@@ -204,10 +204,10 @@ def test_a_key_belongs_to_a_folder(tmp_path: Path) -> None:
     """It stands beside the organism, under its name, dots and all; a bundled checkpoint without a key has none."""
     organism = tmp_path / "organism-1.5"
     organism.mkdir()
-    assert key_of(organism, bundled=False) is None
+    assert key_of(organism) is None
     key_beside(organism).write_text("", encoding="utf-8")
-    assert key_of(organism, bundled=False) == tmp_path / "organism-1.5.toml"
-    assert key_of("questioner", bundled=True) is None
+    assert key_of(organism) == tmp_path / "organism-1.5.toml"
+    assert key_of("questioner") is None
 
 
 GOOD = 'title = "t"\n[[spot]]\nname = "a"\nkind = "skill"\ntext = "a text"\n'

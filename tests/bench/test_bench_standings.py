@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from cli_calls import Cli
-from gadfly.bench.figure import draw_discovery
 from gadfly.bench.methods import chosen, read_methods
 from gadfly.bench.search import config_of
 from gadfly.bench.standings import curves, standings
-from gadfly.bench.standings_text import as_markdown
+from gadfly.bench.standings_figure import draw_discovery
+from gadfly.bench.standings_text import sentences, tables_of
+from gadfly.bench.tables import as_markdown
 from gadfly.errors import ConfigError
 from gadfly.testbed.checkpoints import bundled
 
@@ -99,7 +100,7 @@ def test_standings_by_hand() -> None:
     assert (made.best_other, made.n_calls, made.n_wrong) == ("zero-shot", 900, 4)
     # Paired on organism a alone: 7 / 4.
     assert made.against_best["rl"].ratio.value == pytest.approx(1.75) and made.against_best["rl"].wins == 3
-    text = as_markdown(made, METHODS)
+    text = as_markdown(tables_of(made, METHODS), sentences(made, METHODS))
     assert "| RL (ours) | 4 | 8.0 |" in text and "RL (ours) against zero-shot: 1.75 times (1.50 to 2.00)" in text
     assert "description-difference: the bundled models describe no images" in text
 

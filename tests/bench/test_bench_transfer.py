@@ -10,11 +10,12 @@ import pytest
 
 from cli_calls import Cli, probes_of
 from gadfly.analysis.transfer import Reach
-from gadfly.bench.heatmap import draw_heatmap
 from gadfly.bench.pooled import mean_rate
+from gadfly.bench.tables import as_markdown
 from gadfly.bench.transfer import Row, Transfer
+from gadfly.bench.transfer_figure import draw_heatmap
 from gadfly.bench.transfer_table import matrix, reached
-from gadfly.bench.transfer_text import as_markdown
+from gadfly.bench.transfer_text import sentences, tables_of
 
 
 def cell(trained_on: str | None, target: str, seed: int, fdr: list[Any]) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def test_the_matrix_has_untrained_questioners_first_and_dashes_where_nothing_was
     made = matrix(CELLS)
     assert made.rows == (("q", None), ("q", "a")) and made.columns == ("a", "b") and made.n_seeds == 2
     assert made.fdr[("q", "a"), "a"].value == pytest.approx(0.6)
-    text = as_markdown(made, [], ["questioner-large"])
+    text = as_markdown(tables_of(made, []), sentences(made, ["questioner-large"]))
     assert "| q, untrained | 20.0% (10.0 to 30.0, n 80) | – |" in text
     assert "| q, trained on a | 60.0% (52.9 to 67.1, n 200) | 20.0% (10.0 to 40.0, n 100) |" in text
     assert "the mean of 2 seeds" in text and "left out: questioner-large" in text

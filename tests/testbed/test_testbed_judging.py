@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from cli_calls import Cli
+from gadfly.analysis.rates import Rate
 from gadfly.bench.building import judge_prompts
-from gadfly.cli.verifier_trial import summary
+from gadfly.bench.verifier_trial import counted
 from gadfly.errors import TestbedError
 from gadfly.models.local import LocalModel
 from gadfly.records import Chat, Completion, Judgement, Message, Question, Sampling, Verdict
@@ -414,15 +415,15 @@ def test_a_trial_counts_pairs_of_verdicts() -> None:
         Judgement(Verdict.UNDECIDED, "unreadable_judge: answer: x"),
     )
     invalid = Judgement(Verdict.INVALID, "invalid")
-    found = summary([(wrong, wrong), (wrong, wrong), (right, wrong), (silence, wrong), (invalid, right)])
-    order = found["verdicts"]
-    assert found["n"] == 5
-    assert found["counts_4_4"][order.index("RIGHT")][order.index("WRONG")] == 1
-    assert found["counts_4_4"][order.index("INVALID")][order.index("RIGHT")] == 1
-    assert found["recognised"]["WRONG"]["n"] == 3
-    assert found["recognised"]["WRONG"]["share"] == pytest.approx(2 / 3)
-    assert found["recognised"]["RIGHT"]["share"] == 0.0
-    assert found["recognised"]["INVALID"] == {"share": None, "low": None, "high": None, "n": 0}
+    found = counted([(wrong, wrong), (wrong, wrong), (right, wrong), (silence, wrong), (invalid, right)])
+    order = found.verdicts
+    assert found.n == 5
+    assert found.counts_4_4[order.index(Verdict.RIGHT)][order.index(Verdict.WRONG)] == 1
+    assert found.counts_4_4[order.index(Verdict.INVALID)][order.index(Verdict.RIGHT)] == 1
+    assert found.recognised[Verdict.WRONG].n == 3
+    assert found.recognised[Verdict.WRONG].value == pytest.approx(2 / 3)
+    assert found.recognised[Verdict.RIGHT].value == 0.0
+    assert found.recognised[Verdict.INVALID] == Rate(None, None, None, 0, 0)
 
 
 def test_a_prompt_without_its_passages_is_still_read(checkpoint: Path) -> None:

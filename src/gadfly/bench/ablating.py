@@ -1,38 +1,34 @@
 """Runs the ablations: a questioner trained under each row's settings, measured before, during and after, by the exact
-oracle whoever judged the training. One JSON a cell, resumable; makes no table.
-
-A cell that is there is not made again; one that was broken off is made anew from its beginning.
+oracle whoever judged the training. Makes no table.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.analysis.rates import rates
-from gadfly.asking import cached
 from gadfly.bench.ablations import Ablation
-from gadfly.bench.cell import Yardstick, measured, yardstick_of
+from gadfly.bench.cell import measured
 from gadfly.bench.exploiting import exploited, judged_exactly
 from gadfly.bench.found import Stretch, found
-from gadfly.bench.fresh import N_UNIFORM, weights_identity
-from gadfly.bench.kept import keep, known
-from gadfly.bench.making import checkpoint_folders
+from gadfly.bench.fresh import N_UNIFORM
+from gadfly.bench.grid import Grid, OnCell, Place, filled
 from gadfly.bench.pooled import kept_rate
 from gadfly.bench.search import MAIN, OnProgress, drop_weights, images_of, search
-from gadfly.config import Config, RewardConfig, override
+from gadfly.bench.yardstick import Yardstick, Yardsticks
+from gadfly.config import Config, override
 from gadfly.errors import ConfigError
 from gadfly.records import Probe
 from gadfly.store.sqlite import SqliteStore
-from gadfly.testbed.checkpoints import bundled
-from gadfly.wiring import Wiring, build_embedder
+from gadfly.wiring import Wiring
 
 BEFORE, AFTER = "before", "after"
 PARTS = 3
@@ -53,81 +49,57 @@ class Ablations:
     n: int
     n_uniform: int = N_UNIFORM
 
-    def cells(self) -> Iterator[tuple[str, int, Ablation]]:
-        """(organism, seed, row): all rows of a seed one after the other, so that what is there can be compared."""
-        for seed in self.seeds:
-            for organism in self.organisms:
-                for row in self.rows:
-                    yield organism, seed, row
-
-    def path(self, organism: str, seed: int, row: Ablation) -> Path:
-        return self.out / "cells" / f"{Path(organism).name}-{row.name}-{seed}.json"
+    @property
+    def grid(self) -> Grid[Ablation]:
+        return Grid(self.out, self.rows, self.organisms, self.seeds)
 
 
 def run_ablations(
     ablations: Ablations,
-    on_cell: Callable[[int, int, str], None] | None = None,
+    on_cell: OnCell | None = None,
     on_progress: OnProgress | None = None,
     until_s: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Make the cells that are not there, and return all of them. `on_cell` gets (cells done, cells in all, the name of
-    the next). No cell is begun after `until_s` of `time.monotonic`.
+    """All cells, made where they are not there; `on_cell` and `until_s` as in `filled`.
 
     Raises ConfigError for two organisms of one name, and for calls that no step can be had of; TestbedError for one
     that is not there; StoreError where a cell that is there was made with other settings.
     """
-    folders = checkpoint_folders(ablations.organisms)
-    embedder = cached(build_embedder(RewardConfig()))
-    yardsticks: dict[str, Yardstick] = {}
-    cells, made = list(ablations.cells()), []
-    for done, (organism, seed, row) in enumerate(cells):
-        target, path = folders[Path(organism).name], ablations.path(organism, seed, row)
-        what = _what(ablations, organism, seed, row, target)
-        if (there := known(path, what)) is not None:
-            made.append(there)
-            continue
-        if until_s is not None and time.monotonic() >= until_s:
-            continue
-        if on_cell is not None:
-            on_cell(done, len(cells), f"{Path(organism).name}, seed {seed}, {row.method.title}")
-        if organism not in yardsticks:
-            yardsticks[organism] = yardstick_of(organism, ablations.out, embedder, ablations.n_uniform)
+    yardsticks = Yardsticks(ablations.out, ablations.organisms, ablations.n_uniform)
+
+    def what(place: Place[Ablation]) -> dict[str, Any]:
+        method = place.way.method
+        settings = {key: value for key, value in method.settings.items() if key != "verifier.model"}
+        return {
+            "row": place.way.name,
+            "budget": ablations.calls,
+            "asked": ablations.n,
+            "collect": method.collect,
+            "settings": json.loads(json.dumps(settings)),
+            **yardsticks.what(place),
+        }
+
+    def make(place: Place[Ablation]) -> dict[str, Any]:
+        target, method = yardsticks.target(place.organism), place.way.method
+        images, folder = images_of(ablations.out, place.seed), ablations.out / "runs" / place.name
         began = time.monotonic()
-        images, folder = images_of(ablations.out, seed), ablations.out / "runs" / path.stem
-        stretches = search(row.method, target, images, folder, seed, ablations.calls, on_progress, keep_weights=True)
+        stretches = search(method, target, images, folder, place.seed, ablations.calls, on_progress, keep_weights=True)
         config, frozen = _ask_frozen(folder / MAIN, ablations.n, on_progress)
-        cell = {**what, **_measured(stretches, frozen, config, yardsticks[organism])}
-        made.append({**cell, "seconds": round(time.monotonic() - began, 1)})
-        keep(path, made[-1])
-    return made
+        cell = _measured(stretches, frozen, config, yardsticks.of(place.organism))
+        return {**cell, "seconds": round(time.monotonic() - began, 1)}
 
-
-def _what(ablations: Ablations, organism: str, seed: int, row: Ablation, target: Path) -> dict[str, Any]:
-    """What a cell is of. One that is there is taken for made only where all of this is the same."""
-    settings = {key: value for key, value in row.method.settings.items() if key != "verifier.model"}
-    return {
-        "row": row.name,
-        "organism": Path(organism).name,
-        "seed": seed,
-        "budget": ablations.calls,
-        "asked": ablations.n,
-        "collect": row.method.collect,
-        "settings": json.loads(json.dumps(settings)),
-        "weights": weights_identity(target)[:16],
-        "questioner": weights_identity(bundled("questioner"))[:16],
-        "fresh_probes": ablations.n_uniform,
-    }
+    return filled(ablations.grid, what, make, on_cell, until_s)
 
 
 def _ask_frozen(run: Path, n: int, on_progress: OnProgress | None) -> tuple[Config, dict[str, list[Probe]]]:
     """(the run's configuration, the probes of the questioner as it was before and as it is after the training), about
     held-out images. The weights are deleted then: the probes are what is kept."""
-    config = override(runs.config_of(run), {"limits.max_target_calls": None, "sweep.n": n})
-    if not (run / runs.TRAINED).exists():
+    config = override(run_folder.config_of(run), {"limits.max_target_calls": None, "sweep.n": n})
+    if not (run / run_folder.TRAINED).exists():
         raise ConfigError("the calls were spent before the first step of training; give more --calls")
     found = {}
     with SqliteStore.open(run) as store:
-        for phase, questioner in ((BEFORE, None), (AFTER, run / runs.TRAINED)):
+        for phase, questioner in ((BEFORE, None), (AFTER, run / run_folder.TRAINED)):
             runs.sweep(
                 Wiring(config),
                 store,

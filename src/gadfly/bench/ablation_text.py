@@ -1,4 +1,4 @@
-"""The ablations as people read them: rows of tables, sentences, Markdown. Computes no numbers."""
+"""The ablations as people read them: tables and sentences. Computes no numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from gadfly.analysis.figures import points_text, rate_text
 from gadfly.bench.ablation_table import FIGURES, AblationTable
 from gadfly.bench.ablations import Ablation
-from gadfly.bench.markdown import heading, lines_of
 from gadfly.bench.paired import Paired
 from gadfly.bench.standings_text import NAMES, figure_text
+from gadfly.bench.tables import Table
 
 RATES_TITLE = "one setting changed at a time: the trained questioner on held-out images, by the exact oracle"
 FOUND_TITLE = "and what it found"
@@ -20,12 +20,12 @@ _NAMES = {
     "failing": "failing after",
     "wrong_combinations_at_wrong": "WRONG at equal WRONG",
 }
-RATES_COLUMNS = ("factor", "row", "cells", "FDR", "points above the default", "valid")
-FOUND_COLUMNS = ("row", *(_NAMES[key] for key in FIGURES))
-STAGES_COLUMNS = ("verifier", "stage", "FDR by it", "FDR", "of its WRONG, not WRONG", "of not WRONG, WRONG by it")
+_RATES = ("cells", "FDR", "points above the default", "valid")
+_FOUND = tuple(_NAMES[key] for key in FIGURES)
+_STAGES = ("FDR by it", "FDR", "of its WRONG, not WRONG", "of not WRONG, WRONG by it")
 
 
-def rates_rows(made: AblationTable) -> list[tuple[str, ...]]:
+def _rates_rows(made: AblationTable) -> list[tuple[str, ...]]:
     return [
         (
             row.factor,
@@ -39,23 +39,22 @@ def rates_rows(made: AblationTable) -> list[tuple[str, ...]]:
     ]
 
 
-def found_rows(made: AblationTable) -> list[tuple[str, ...]]:
+def _found_rows(made: AblationTable) -> list[tuple[str, ...]]:
     return [(row.title, *(figure_text(key, row.figures[key]) for key in FIGURES)) for row in made.rows]
 
 
-def stages_rows(made: AblationTable) -> list[tuple[str, ...]]:
+def _stages_rows(made: AblationTable) -> list[tuple[str, ...]]:
     return [
         (one.title, one.stage, *(rate_text(rate, rate.n) for rate in (one.said, one.fdr, one.unshared, one.favoured)))
         for one in made.stages
     ]
 
 
-def tables_of(made: AblationTable) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """(title, columns, rows) of each table."""
+def tables_of(made: AblationTable) -> list[Table]:
     return [
-        (RATES_TITLE, RATES_COLUMNS, rates_rows(made)),
-        (FOUND_TITLE, FOUND_COLUMNS, found_rows(made)),
-        (STAGES_TITLE, STAGES_COLUMNS, stages_rows(made)),
+        Table(RATES_TITLE, ("factor", "row", *_RATES), _rates_rows(made), _RATES),
+        Table(FOUND_TITLE, ("row", *_FOUND), _found_rows(made), _FOUND),
+        Table(STAGES_TITLE, ("verifier", "stage", *_STAGES), _stages_rows(made), _STAGES),
     ]
 
 
@@ -74,14 +73,6 @@ def sentences(made: AblationTable, rows: Sequence[Ablation]) -> list[str]:
         if row.method.unavailable is not None
     ]
     return said
-
-
-def as_markdown(made: AblationTable, rows: Sequence[Ablation]) -> str:
-    """The tables and sentences as Markdown."""
-    lines = [
-        line for title, columns, cells in tables_of(made) for line in (*heading(title), *lines_of(columns, cells), "")
-    ]
-    return "\n".join((*lines, *sentences(made, rows))) + "\n"
 
 
 def _against(made: Paired | None) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from gadfly.bench.methods import Method
+from gadfly.bench.methods import Method, read_tables
 from gadfly.errors import ConfigError
 from gadfly.settings import build
 from gadfly.testbed.checkpoints import bundled, is_bundled
@@ -31,6 +30,10 @@ class Ablation:
     def name(self) -> str:
         return self.method.name
 
+    @property
+    def title(self) -> str:
+        return self.method.title
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -43,13 +46,7 @@ class _Entry:
 
 def read_ablations(path: Path = SETTINGS) -> dict[str, Ablation]:
     """The rows by name, in the order of the file. Raises ConfigError for a file that cannot be used."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise ConfigError(f"the ablations {path} cannot be read: {fault}") from fault
-    if unknown := sorted(set(data) - {"common", "rows"}):
-        raise ConfigError(f"{path}: unknown table {unknown[0]!r}; there are common and rows")
-    common, rows = data.get("common", {}), data.get("rows", {})
+    common, rows = read_tables(path, "rows")
     if DEFAULT not in rows:
         raise ConfigError(f"{path} has no row {DEFAULT!r}, which all others are compared with")
     return {name: _ablation(name, build(_Entry, table, name), common) for name, table in rows.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.bench.keys import SHIPPED, read_key
 from gadfly.bench.making import make_organism
 from gadfly.config import from_dict
@@ -88,8 +88,8 @@ def _polished(out: Path, size: Size, report: Report) -> Path:
             seed=POLISH_SEED,
         )
     )
-    resume = (runs.folder_of(config) / "store.sqlite").is_file()
-    with runs.opened(config, resume=resume) as store:
+    resume = run_folder.is_begun(config)
+    with run_folder.opened(config, resume=resume) as store:
         return runs.train(
             Wiring(config),
             store,

@@ -1,81 +1,30 @@
-"""One cell of the benchmark of methods: what a search found, measured. Knows a key and fresh probes; asks nothing anew
-of the target but those.
+"""One cell of a benchmark: what a search found, measured. Asks nothing anew of the target but fresh probes.
 
 A cell is plain data, fit for JSON; `standings.py` makes a table of many.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
-from gadfly.analysis.conditions import Measures, conditions, measure_all
+from gadfly.analysis.conditions import conditions, measure_all
 from gadfly.analysis.items import items_by_probe, tabulate
 from gadfly.analysis.modes import covers, find_modes
 from gadfly.analysis.rates import Rate, distinct, rates
 from gadfly.bench.discovery import discovery, excess_fdr
 from gadfly.bench.diversity import diversity
 from gadfly.bench.found import Stretch, area_under, found
-from gadfly.bench.fresh import FreshProbes, weights_identity
-from gadfly.bench.keys import AnswerKey, key_of, read_key
-from gadfly.bench.making import checkpoint_folder
 from gadfly.bench.organisms import probes_in_spots
+from gadfly.bench.yardstick import Yardstick
 from gadfly.config import Config
-from gadfly.models.local import LocalModel
 from gadfly.protocols import Embedder
-from gadfly.records import Probe, Question, Sampling, Verdict
-from gadfly.roles.prompts import load_prompt
-from gadfly.roles.target import ModelTarget
-from gadfly.testbed.album import SceneSource
+from gadfly.records import Probe, Question, Verdict
 from gadfly.testbed.annotator import TestbedAnnotator
-from gadfly.testbed.checkpoints import NAMES
-from gadfly.testbed.drawing import object_size
 from gadfly.wiring import Wiring
-
-_TARGET_PROMPT, _MAX_ANSWER_TOKENS, _BATCH = "testbed_target", 4, 64
-
-
-@final
-class Yardstick:
-    """What all cells of one organism are measured with: its key, its clean twin, and its fresh probes. Without a key
-    (the clean target) nothing is planted, and there is no twin to exceed."""
-
-    def __init__(
-        self, target: Path, key: AnswerKey | None, twin: Path | None, cache: Path, embedder: Embedder, n_uniform: int
-    ) -> None:
-        self.key = key
-        self.twin = twin
-        self.embedder = embedder
-        self.fresh = FreshProbes(functools.partial(open_target, target), weights_identity(target), cache, n_uniform)
-
-    @functools.cached_property
-    def fresh_measures(self) -> dict[str, Measures]:
-        """The measures of the pictures that the uniform fresh probes are about."""
-        source = self.fresh.source
-        asked = {probe.images[0].id for probe in self.fresh.uniform}
-        sizes = {image_id: object_size(scene) for image_id, scene in source.scenes.items()}
-        return measure_all(source, [image for image in source if image.id in asked], {}, sizes)
-
-
-def yardstick_of(organism: str, out: Path, embedder: Embedder, n_uniform: int) -> Yardstick:
-    """The yardstick of a bundled organism, or of a folder with a key beside it. What its fresh probes were answered is
-    kept in out/fresh. Raises TestbedError."""
-    path = key_of(organism, bundled=organism in NAMES)
-    key = None if path is None else read_key(path)
-    twin = None if key is None else checkpoint_folder(key.clean)
-    cache = out / "fresh" / f"{Path(organism).name}.json"
-    return Yardstick(checkpoint_folder(organism), key, twin, cache, embedder, n_uniform)
-
-
-def open_target(checkpoint: Path, source: SceneSource) -> ModelTarget:
-    """A bundled target that answers questions about scenes in memory."""
-    model = LocalModel(checkpoint, source.open, max_batch=_BATCH)
-    return ModelTarget(model, load_prompt(_TARGET_PROMPT), Sampling(max_new_tokens=_MAX_ANSWER_TOKENS))
 
 
 def measured(stretches: Sequence[Stretch], config: Config, yardstick: Yardstick) -> dict[str, Any]:

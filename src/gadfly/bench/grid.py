@@ -1,4 +1,4 @@
-"""The grid of the benchmark of methods: every method on every organism with every seed, one JSON a cell, resumable.
+"""A grid of cells: each way on each organism with each seed, one JSON a cell, resumable. Knows not what a cell says.
 
 A cell that is there is not made again; one that was broken off is made anew from its beginning.
 """
@@ -7,101 +7,111 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
-from gadfly.asking import cached
-from gadfly.bench.cell import Yardstick, measured, yardstick_of
-from gadfly.bench.fresh import N_UNIFORM, weights_identity
-from gadfly.bench.kept import keep, known
-from gadfly.bench.making import checkpoint_folders
-from gadfly.bench.methods import Method
-from gadfly.bench.search import OnProgress, config_of, images_of, search
-from gadfly.config import RewardConfig
-from gadfly.testbed.checkpoints import bundled
-from gadfly.wiring import build_embedder
+from gadfly.errors import StoreError
+
+OnCell = Callable[[int, int, str], None]
+"""Gets (cells done, cells in all, the title of the next)."""
+
+
+class Way(Protocol):
+    """What is tried on each organism with each seed. `name` is unlike that of any other, and fit for a file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+
+
+W = TypeVar("W", bound=Way)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """What is to be run, into the folder `out`. Organisms are bundled ones by name, or folders with a key beside them.
-    `n_uniform` are the fresh uniform probes of each."""
+class Place(Generic[W]):
+    """Where a cell is. `organism` is a bundled one by name, or a folder with a key beside it."""
+
+    way: W
+    organism: str
+    seed: int
+
+    @property
+    def title(self) -> str:
+        return f"{Path(self.organism).name}, seed {self.seed}, {self.way.title}"
+
+    @property
+    def name(self) -> str:
+        return f"{Path(self.organism).name}-{self.way.name}-{self.seed}"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Grid(Generic[W]):
+    """The places of all cells, which are kept in the folder `out`."""
 
     out: Path
-    methods: Sequence[Method]
+    ways: Sequence[W]
     organisms: Sequence[str]
     seeds: Sequence[int]
-    calls: int
-    n_uniform: int = N_UNIFORM
 
-    def cells(self) -> Iterator[tuple[str, int, Method]]:
-        """(organism, seed, method): the methods of a seed one after the other, so that a grid that is broken off has
-        them side by side."""
+    def places(self) -> Iterator[Place[W]]:
+        """All ways of a seed one after the other, so that a grid that is broken off has them side by side."""
         for seed in self.seeds:
             for organism in self.organisms:
-                for method in self.methods:
-                    yield organism, seed, method
+                for way in self.ways:
+                    yield Place(way, organism, seed)
 
-    def path(self, organism: str, seed: int, method: Method) -> Path:
-        return self.out / "cells" / f"{Path(organism).name}-{method.name}-{seed}.json"
+    def path(self, place: Place[W]) -> Path:
+        return self.out / "cells" / f"{place.name}.json"
 
 
-def run_grid(
-    grid: Grid,
-    on_cell: Callable[[int, int, str], None] | None = None,
-    on_progress: OnProgress | None = None,
+def filled(
+    grid: Grid[W],
+    what: Callable[[Place[W]], dict[str, Any]],
+    make: Callable[[Place[W]], dict[str, Any]],
+    on_cell: OnCell | None = None,
     until_s: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Make the cells that are not there, and return all of them. `on_cell` gets (cells done, cells in all, the name of
-    the next). No cell is begun after `until_s` of `time.monotonic`.
-
-    Raises ConfigError for two organisms of one name, or one without checkpoint; StoreError where a cell that is there
-    was made with other settings or another budget.
-    """
-    folders = checkpoint_folders(grid.organisms)
-    targets = {organism: folders[Path(organism).name] for organism in grid.organisms}
-    embedder = cached(build_embedder(RewardConfig()))
-    yardsticks: dict[str, Yardstick] = {}
-    cells = list(grid.cells())
-    made = []
-    for done, (organism, seed, method) in enumerate(cells):
-        path = grid.path(organism, seed, method)
-        what = _what(grid, organism, seed, method, weights_identity(targets[organism]))
-        if (there := known(path, what)) is not None:
-            made.append(there)
-            continue
-        if until_s is not None and time.monotonic() >= until_s:
-            continue
-        if on_cell is not None:
-            on_cell(done, len(cells), f"{Path(organism).name}, seed {seed}, {method.title}")
-        if organism not in yardsticks:
-            yardsticks[organism] = yardstick_of(organism, grid.out, embedder, grid.n_uniform)
-        began = time.monotonic()
-        images, folder = images_of(grid.out, seed), grid.out / "runs" / path.stem
-        stretches = search(method, targets[organism], images, folder, seed, grid.calls, on_progress)
-        searched = time.monotonic()
-        config = config_of(method, targets[organism], images, folder, seed, grid.calls)
-        cell = {**what, **measured(stretches, config, yardsticks[organism])}
-        seconds = {"search": round(searched - began, 1), "measure": round(time.monotonic() - searched, 1)}
-        keep(path, {**cell, "seconds": seconds})
-        made.append({**cell, "seconds": seconds})
-    return made
+    """Make the cells that are not there, and return all of them. `what` is what a cell is of: one that is there is
+    taken for made only where all of that is the same. `make` gives the rest of it. No cell is begun after `until_s` of
+    `time.monotonic`. Raises StoreError where a cell that is there is of something else."""
+    places, cells = list(grid.places()), []
+    for done, place in enumerate(places):
+        of, path = what(place), grid.path(place)
+        cell = known(path, of)
+        if cell is None:
+            if until_s is not None and time.monotonic() >= until_s:
+                continue
+            if on_cell is not None:
+                on_cell(done, len(places), place.title)
+            cell = {**of, **make(place)}
+            keep(path, cell)
+        cells.append(cell)
+    return cells
 
 
-def _what(grid: Grid, organism: str, seed: int, method: Method, weights: str) -> dict[str, Any]:
-    """What a cell is of. One that is there is taken for made only where all of this is the same."""
-    return {
-        "method": method.name,
-        "organism": Path(organism).name,
-        "seed": seed,
-        "budget": grid.calls,
-        "plan": method.plan,
-        "collect": method.collect,
-        "settings": json.loads(json.dumps(method.settings)),
-        "weights": weights[:16],
-        "questioner": weights_identity(bundled("questioner"))[:16],
-        "fresh_probes": grid.n_uniform,
-    }
+def known(path: Path, what: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The cell in a file, None where there is none. `what` is what it must be of. Raises StoreError where it was made
+    with other settings, or of something else."""
+    if not path.is_file():
+        return None
+    cell: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in what.items():
+        if cell.get(key) != value:
+            raise StoreError(
+                f"{path} was made with another {key} ({cell.get(key)!r}, now {value!r}); give another --out, or delete "
+                "the cell to have it made again"
+            )
+    return cell
+
+
+def keep(path: Path, cell: Mapping[str, Any]) -> None:
+    """Write a cell, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".new")
+    partial.write_text(json.dumps(cell, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)

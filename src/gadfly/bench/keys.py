@@ -17,6 +17,7 @@ from typing import Any, final
 from gadfly.bench.spots import Spot
 from gadfly.errors import ConfigError
 from gadfly.settings import build
+from gadfly.testbed.checkpoints import NAMES
 from gadfly.testbed.execution import Answer, SceneIndex
 from gadfly.testbed.programs import Program
 
@@ -131,10 +132,10 @@ def _toml(value: str | int | tuple[str, ...]) -> str:
     return str(value)
 
 
-def key_of(model: str | Path, *, bundled: bool) -> Path | None:
+def key_of(model: str | Path) -> Path | None:
     """The key that belongs to a checkpoint, if there is one: shipped under a bundled one's name, or the TOML file of
     the same name beside a folder (where `make_organism` puts it)."""
-    path = SHIPPED / f"{model}.toml" if bundled else key_beside(Path(model))
+    path = SHIPPED / f"{model}.toml" if model in NAMES else key_beside(Path(model))
     return path if path.is_file() else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
@@ -44,14 +44,19 @@ class _Entry:
 
 def read_methods(path: Path = SETTINGS) -> dict[str, Method]:
     """The methods by name, in the order of the file. Raises ConfigError for a file that cannot be used."""
+    common, methods = read_tables(path, "methods")
+    return {name: _method(name, build(_Entry, table, name), common) for name, table in methods.items()}
+
+
+def read_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the settings of all, what there is of a kind by name) of a benchmark's settings file. Raises ConfigError."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise ConfigError(f"the benchmark's settings {path} cannot be read: {fault}") from fault
-    if unknown := sorted(set(data) - {"common", "methods"}):
-        raise ConfigError(f"{path}: unknown table {unknown[0]!r}; there are common and methods")
-    common = data.get("common", {})
-    return {name: _method(name, build(_Entry, table, name), common) for name, table in data.get("methods", {}).items()}
+    if unknown := sorted(set(data) - {"common", kind}):
+        raise ConfigError(f"{path}: unknown table {unknown[0]!r}; there are common and {kind}")
+    return data.get("common", {}), data.get(kind, {})
 
 
 def _method(name: str, entry: Any, common: Mapping[str, Any]) -> Method:
@@ -68,7 +73,7 @@ def _method(name: str, entry: Any, common: Mapping[str, Any]) -> Method:
     )
 
 
-def chosen(methods: Mapping[str, Method], names: list[str]) -> list[Method]:
+def chosen(methods: Mapping[str, Method], names: Sequence[str]) -> list[Method]:
     """Some of the methods, or all that can be had where none is named. Raises ConfigError for a name that is none, and
     for a method that cannot be had."""
     if not names:

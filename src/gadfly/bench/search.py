@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.bench.found import Stretch
 from gadfly.bench.methods import Method
 from gadfly.config import Config, from_dict, override
@@ -97,12 +97,12 @@ def search(
 
 def drop_weights(run: Path) -> None:
     """Delete the checkpoints of a run, the trained questioner among them."""
-    for weights in ("train", runs.TRAINED):
+    for weights in ("train", run_folder.TRAINED):
         shutil.rmtree(run / weights, ignore_errors=True)
 
 
 def _swept(config: Config, on_progress: OnProgress | None, *, tune: bool = False) -> list[Stretch]:
-    with runs.opened(config, resume=False) as store, suppress(BudgetSpent):
+    with run_folder.opened(config, resume=False) as store, suppress(BudgetSpent):
         tuned = runs.train(Wiring(config), store, resume=False) if tune else None
         runs.sweep(
             Wiring(config),
@@ -115,7 +115,7 @@ def _swept(config: Config, on_progress: OnProgress | None, *, tune: bool = False
 
 
 def _trained(config: Config, on_progress: OnProgress | None) -> list[Stretch]:
-    with runs.opened(config, resume=False) as store, suppress(BudgetSpent):
+    with run_folder.opened(config, resume=False) as store, suppress(BudgetSpent):
         runs.train(
             Wiring(config),
             store,
@@ -127,7 +127,7 @@ def _trained(config: Config, on_progress: OnProgress | None) -> list[Stretch]:
 
 def _stretches(config: Config) -> list[Stretch]:
     """The phases of a run in the order in which they were begun, each with the calls of the target it took."""
-    with SqliteStore.open(runs.folder_of(config), read_only=True) as store:
+    with SqliteStore.open(run_folder.folder_of(config), read_only=True) as store:
         used = sorted(store.usages(), key=lambda one: one[0].attempt)
         calls: dict[str, int] = {}
         for attempt, by_role in used:

@@ -9,27 +9,26 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from gadfly import followups, runs
+from gadfly import followups, run_folder, runs
 from gadfly.analysis.conditions import conditions, measure_all
 from gadfly.analysis.items import items_by_probe, tabulate
 from gadfly.analysis.modes import find_modes
 from gadfly.analysis.rates import rates
 from gadfly.analysis.transfer import transfers
 from gadfly.bench.fresh import weights_identity
-from gadfly.bench.kept import keep, known
+from gadfly.bench.grid import OnCell, keep, known
 from gadfly.bench.methods import read_methods
 from gadfly.bench.pooled import kept_rate
 from gadfly.bench.search import OnProgress, config_of, images_of
 from gadfly.config import Config, override
 from gadfly.records import Probe
-from gadfly.store.file import STORE_NAME
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.checkpoints import ORGANISMS
 from gadfly.wiring import Wiring
@@ -87,7 +86,7 @@ class Transfer:
 
 def run_transfer(
     transfer: Transfer,
-    on_row: Callable[[int, int, str], None] | None = None,
+    on_row: OnCell | None = None,
     on_progress: OnProgress | None = None,
     until_s: float | None = None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -179,14 +178,14 @@ def _answered(
     transfer: Transfer, row: Row, config: Config, on_progress: OnProgress | None
 ) -> dict[str, Sequence[Probe]]:
     """The probes of each target: the same questions, paired by step and index."""
-    folder = runs.folder_of(config)
-    resume = (folder / STORE_NAME).exists()
+    folder = run_folder.folder_of(config)
+    resume = run_folder.is_begun(config)
 
     def tell(done: int, total: int, _: object) -> None:
         if on_progress is not None:
             on_progress(done, total)
 
-    with runs.opened(config, resume=resume) as store:
+    with run_folder.opened(config, resume=resume) as store:
         wiring, trained = Wiring(config), None
         if row.trained_on is not None and not _asked(store, config):
             trained = runs.train(wiring, store, resume=resume, on_step=tell)

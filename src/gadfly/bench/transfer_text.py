@@ -1,4 +1,4 @@
-"""The transfer benchmark as people read it: rows of tables, sentences, Markdown. Computes no numbers."""
+"""The transfer benchmark as people read it: tables and sentences. Computes no numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.transfer import Reach
-from gadfly.bench.markdown import heading, lines_of
+from gadfly.bench.tables import Table
 from gadfly.bench.transfer_table import Matrix, Reached, RowKey
 
 MATRIX_TITLE = "FDR of each questioner (rows) on each target (columns), 95% interval over images"
 MODES_TITLE = "Failure modes of the target that a questioner was trained against, by who else has them"
-MODES_COLUMNS = ("questions of", "modes", *(reach.value for reach in Reach), "universal ones", "specific ones")
+_OF = "questions of"
 _NAMED = 6  # of each reach; the files have them all
 
 
@@ -20,12 +20,11 @@ def row_title(row: RowKey) -> str:
     return f"{questioner}, untrained" if trained_on is None else f"{questioner}, trained on {trained_on}"
 
 
-def matrix_rows(made: Matrix) -> list[tuple[str, ...]]:
-    """One row for each kind of questioner; a dash where a pair was not run."""
+def _matrix_rows(made: Matrix) -> list[tuple[str, ...]]:
     return [(row_title(row), *(_cell(made, row, target) for target in made.columns)) for row in made.rows]
 
 
-def modes_rows(found: Sequence[Reached]) -> list[tuple[str, ...]]:
+def _modes_rows(found: Sequence[Reached]) -> list[tuple[str, ...]]:
     return [
         (
             row_title(one.row),
@@ -38,11 +37,12 @@ def modes_rows(found: Sequence[Reached]) -> list[tuple[str, ...]]:
     ]
 
 
-def tables_of(made: Matrix, found: Sequence[Reached]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """(title, columns, rows) of each table."""
+def tables_of(made: Matrix, found: Sequence[Reached]) -> list[Table]:
+    """The matrix, with a dash where a pair was not run, and the modes by their reach."""
+    counts = ("modes", *(reach.value for reach in Reach))
     return [
-        (MATRIX_TITLE, ("questions of", *made.columns), matrix_rows(made)),
-        (MODES_TITLE, MODES_COLUMNS, modes_rows(found)),
+        Table(MATRIX_TITLE, (_OF, *made.columns), _matrix_rows(made), made.columns),
+        Table(MODES_TITLE, (_OF, *counts, "universal ones", "specific ones"), _modes_rows(found), counts),
     ]
 
 
@@ -53,16 +53,6 @@ def sentences(made: Matrix, missing: Sequence[str]) -> list[str]:
     if missing:
         said.append(f"Not there, and left out: {', '.join(missing)} (`gadfly testbed build NAME --out DIR` makes one).")
     return said
-
-
-def as_markdown(made: Matrix, found: Sequence[Reached], missing: Sequence[str]) -> str:
-    """The tables and sentences as Markdown."""
-    lines = [
-        line
-        for title, columns, cells in tables_of(made, found)
-        for line in (*heading(title), *lines_of(columns, cells), "")
-    ]
-    return "\n".join((*lines, *sentences(made, missing))) + "\n"
 
 
 def _cell(made: Matrix, row: RowKey, target: str) -> str:

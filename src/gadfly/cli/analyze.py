@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gadfly.cli.audit import Images, RunPhase
-from gadfly.cli.commands import AsJson, Settings
 from gadfly.cli.output import as_plain, print_json
+from gadfly.cli.parameters import AsJson, MovedImages, RunPhase, Settings
 from gadfly.cli.phase_findings import read_phase
 
 AnnotatorName = Annotated[
@@ -25,7 +24,7 @@ Vocabulary = Annotated[
 
 def analyze(
     run: RunPhase,
-    images: Images = None,
+    images: MovedImages = None,
     annotator: AnnotatorName = None,
     annotator_url: AnnotatorUrl = None,
     vocabulary: Vocabulary = None,

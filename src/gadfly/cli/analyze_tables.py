@@ -10,10 +10,9 @@ from gadfly.analysis.curriculum import Course, Curriculum, SkillCourse
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.findings import Findings
 from gadfly.analysis.modes import Confirmation, Mode, ModeSearch
-from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.taxonomy import Node
-from gadfly.analysis.training import Mean
-from gadfly.cli.output import plain, say, table
+from gadfly.cli.output import say, table
+from gadfly.cli.wording import example_text, number_text, place_text
 from gadfly.records import Probe, ProbeKey
 
 MAX_MODES = 15
@@ -95,9 +94,7 @@ def _example_row(mode: Mode, probes: Mapping[ProbeKey, Probe]) -> tuple[str, ...
     if not mode.evidence:
         return "–", "–", novelty
     probe = probes[mode.evidence[0]]
-    answer = "nothing" if probe.answer is None else plain(probe.answer, 40)
-    expected = "" if probe.judgement.expected is None else f", not {plain(probe.judgement.expected, 40)}"
-    return f"{probe.key.step}.{probe.key.index}", f"{plain(probe.question, 120)} → {answer}{expected}", novelty
+    return place_text(probe), example_text(probe), novelty
 
 
 def _print_taxonomy(nodes: Iterable[Node]) -> None:
@@ -121,8 +118,8 @@ def _print_curriculum(found: Curriculum) -> None:
         (
             f"{one.first_step} to {one.last_step}",
             str(one.n),
-            _estimate(one.depth, 2),
-            _estimate(one.skills_per_question, 2),
+            number_text(one.depth, 2),
+            number_text(one.skills_per_question, 2),
         )
         for one in found.thirds
     ]
@@ -181,9 +178,9 @@ def _growth_row(name: str, growth: Growth) -> tuple[str, ...]:
     return (
         name,
         str(growth.observed),
-        "–" if half is None else _estimate(half.distinct),
-        _share(growth.unseen),
-        _estimate(growth.new_in_more),
+        "–" if half is None else number_text(half.distinct, 0),
+        rate_text(growth.unseen),
+        number_text(growth.new_in_more, 0),
     )
 
 
@@ -194,17 +191,3 @@ def _print_reasons(found: Findings) -> None:
         say()
     for line in lines:
         say(line)
-
-
-def _estimate(estimate: Estimate | Mean, digits: int = 0) -> str:
-    if estimate.value is None:
-        return "–"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.{digits}f}"
-    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
-
-
-def _share(estimate: Estimate) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "–"
-    return f"{estimate.value:.1%} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"

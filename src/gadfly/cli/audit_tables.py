@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gadfly.analysis.audit import Audit, Corrected
 from gadfly.analysis.confusion import VERDICTS, Agreement
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.rates import Rates, rates
 from gadfly.analysis.statistics import Estimate
-from gadfly.cli.findings import ANALYSIS_SEED
+from gadfly.cli.bootstrap import bootstrap_rng
 from gadfly.cli.output import say, table
+from gadfly.cli.wording import number_text, reasoned
 from gadfly.records import Probe, Verdict
 
 
 def judged_rates(probes: list[Probe]) -> Rates:
-    return rates(probes, np.random.default_rng(ANALYSIS_SEED))
+    return rates(probes, bootstrap_rng())
 
 
 def print_audit(name: str, labeller: str, found: Audit) -> None:
@@ -35,7 +34,8 @@ def print_audit(name: str, labeller: str, found: Audit) -> None:
         ("", "sensitivity", "specificity"),
         [(name, _share(one.sensitivity), _share(one.specificity)) for name, one in found.detection.items()],
     )
-    say(f"It agrees with {labeller} on {_share(found.agreement)}; Cohen's kappa {_share(found.kappa, percent=False)}")
+    kappa = reasoned(found.kappa, number_text(found.kappa))
+    say(f"It agrees with {labeller} on {_share(found.agreement)}; Cohen's kappa {kappa}")
 
 
 def print_corrected(title: str, judged: Rates, corrected: Corrected) -> None:
@@ -48,12 +48,8 @@ def print_corrected(title: str, judged: Rates, corrected: Corrected) -> None:
     table(f"rates of {title} (95% interval)", ("", "as judged", "corrected for the verifier's errors"), rows)
 
 
-def _share(estimate: Estimate, percent: bool = True) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return f"– ({estimate.reason})"
-    if percent:
-        return f"{estimate.value:.1%} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+def _share(estimate: Estimate) -> str:
+    return reasoned(estimate, rate_text(estimate))
 
 
 def print_pairs(first: str, second: str, pairs: Agreement) -> None:

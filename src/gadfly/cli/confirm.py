@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.analysis.figures import rate_text
-from gadfly.cli.audit import RunPhase
-from gadfly.cli.commands import AsJson, MaxCalls, MaxCost, MaxTime, served_and_limited, warn_of_one_model_for_two
+from gadfly.cli.options import limits, with_given
 from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
+from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, RunPhase
 from gadfly.cli.phase_findings import Phase, read_phase
+from gadfly.cli.remarks import warn_of_one_model_for_two
 from gadfly.errors import BudgetSpent, ImageError
 
 if TYPE_CHECKING:
@@ -66,11 +67,10 @@ def confirm(
 def _wiring(
     phase: Phase, images: str | None, max_calls: int | None, max_cost: float | None, max_time: float | None
 ) -> Wiring:
-    from gadfly.config import override
     from gadfly.wiring import Wiring
 
-    given = {"images.path": images, **served_and_limited(None, None, None, max_calls, max_cost, max_time)}
-    config = override(phase.wiring.config, {key: value for key, value in given.items() if value is not None})
+    given = {"images.path": images, **limits(max_calls, max_cost, max_time)}
+    config = with_given(phase.wiring.config, given)
     warn_of_one_model_for_two(config)
     return Wiring(config)
 

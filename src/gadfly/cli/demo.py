@@ -25,17 +25,10 @@ def demo(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a demo that was broken off.")] = False,
 ) -> None:
     """Train a questioner against a bundled model and show what that model gets wrong."""
-    from gadfly import runs
-    from gadfly.cli.findings import (
-        draw_pictures,
-        print_combinations,
-        print_comparison,
-        print_summary,
-        summarise_over,
-        sweep_line,
-        training_line,
-    )
+    from gadfly import run_folder, runs
+    from gadfly.cli.rate_tables import print_combinations, print_comparison, print_summary
     from gadfly.cli.report import build as build_report
+    from gadfly.cli.summary import draw_pictures, summarise_over, sweep_line, training_line
     from gadfly.config import from_dict
     from gadfly.testbed.recipe import demo_settings
     from gadfly.wiring import Wiring
@@ -50,7 +43,7 @@ def demo(
             _draw(images, seed, bar)
     config = from_dict(demo_settings(images, out, steps=steps, seed=seed, heldout_share=HELDOUT_SHARE, n=N_MEASURED))
     wiring = Wiring(config)
-    with _said_what_is_kept(out), runs.opened(config, resume=began) as store:
+    with _said_what_is_kept(out), run_folder.opened(config, resume=began) as store:
         say("2. Asking about the kept images with the questioner as it is.")
         with progress("asking") as bar:
             runs.sweep(
@@ -87,11 +80,11 @@ def demo(
         print_summary(summarise_over(everything, phases["before"]))
         print_combinations(everything)
         say()
-        say(f"The run is in {runs.folder_of(config)}. Three pictures of it:")
+        say(f"The run is in {run_folder.folder_of(config)}. Three pictures of it:")
         for path in draw_pictures(wiring, everything, store):
             say(f"  {path}")
     say("5. Looking for what the wrong answers have in common, and writing the report.")
-    built = build_report([str(runs.folder_of(config))], None, None)
+    built = build_report([str(run_folder.folder_of(config))], None, None)
     say()
     say(f"The report: open {built.index} in a browser.", style="bold")
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.commands import (
+from gadfly.cli.options import configure, roles, servers
+from gadfly.cli.output import as_plain, print_json, progress, say
+from gadfly.cli.parameters import (
     AsJson,
     Images,
     QuestionerModel,
@@ -17,10 +19,7 @@ from gadfly.cli.commands import (
     TargetUrl,
     VerifierName,
     VerifierUrl,
-    served_and_limited,
 )
-from gadfly.cli.options import configure
-from gadfly.cli.output import as_plain, print_json, progress, say
 from gadfly.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
-    config_file: Annotated[Path, typer.Argument(help="A TOML file; the options below override it.")],
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; the options below override it.")],
     images: Images = None,
     target: TargetModel = None,
     questioner: QuestionerModel = None,
@@ -52,10 +51,10 @@ def doctor(
     """Check a configuration: versions, images, models, servers, one probe, memory, cost. Status 1 if anything fails."""
     from gadfly.doctor.finding import Outcome, failed
 
-    more = served_and_limited(target_url, questioner_url, verifier_url, None, None, None)
+    given = {**roles(images, target, questioner, verifier), **servers(target_url, questioner_url, verifier_url)}
     found: list[Finding] = []
     try:
-        config = configure(config_file, images, target, questioner, verifier, None, None, None, None, settings, more)
+        config = configure(config_file, settings, given)
     except ConfigError as fault:
         found.append(failed("configuration", str(fault)))
         _say(found[0], as_json)

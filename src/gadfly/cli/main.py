@@ -16,13 +16,15 @@ from gadfly.cli import (
     analyze,
     audit,
     bench,
-    commands,
+    compare,
     confirm,
     demo,
     doctor,
     modes,
-    reading,
+    rejudge,
     report,
+    running,
+    show,
     testbed,
     transfer,
     view,
@@ -58,18 +60,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("demo")(demo.demo)
-app.command("run")(commands.run)
-app.command("sweep")(commands.sweep)
+app.command("run")(running.run)
+app.command("sweep")(running.sweep)
 app.command("doctor")(doctor.doctor)
-app.command("compare")(reading.compare)
-app.command("show")(reading.show)
+app.command("compare")(compare.compare)
+app.command("show")(show.show)
 app.command("analyze")(analyze.analyze)
 app.command("modes")(modes.modes)
 app.command("confirm")(confirm.confirm)
 app.command("transfer")(transfer.transfer)
 app.command("report")(report.report)
 app.command("audit")(audit.audit)
-app.command("rejudge")(audit.rejudge)
+app.command("rejudge")(rejudge.rejudge)
 app.command("view")(view.view)
 app.add_typer(testbed.app, name="testbed")
 app.add_typer(bench.app, name="bench")

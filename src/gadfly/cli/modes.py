@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.analysis.figures import rate_text
-from gadfly.cli.audit import Images, RunPhase
-from gadfly.cli.commands import AsJson
 from gadfly.cli.output import as_plain, plain, print_json, say, table
+from gadfly.cli.parameters import AsJson, MovedImages, RunPhase
 from gadfly.cli.phase_findings import Phase, read_phase
+from gadfly.cli.wording import NOTHING, answer_text, place_text
 
 if TYPE_CHECKING:
     from gadfly.analysis.modes import ModeSearch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def modes(
     run: RunPhase,
     top: Annotated[int, typer.Option(min=1, help="So many modes.")] = 10,
-    images: Images = None,
+    images: MovedImages = None,
     as_json: AsJson = False,
 ) -> None:
     """The failure modes to read first: each next the one that explains most WRONG answers which none before it did,
@@ -95,6 +95,5 @@ def _row(one: Reading) -> tuple[str, ...]:
 
 
 def _example(probe: Probe) -> tuple[str, ...]:
-    answer = "nothing" if probe.answer is None else plain(probe.answer, 40)
-    expected = "–" if probe.judgement.expected is None else plain(probe.judgement.expected, 40)
-    return f"{probe.key.step}.{probe.key.index}", plain(probe.question, 120), answer, expected
+    expected = NOTHING if probe.judgement.expected is None else plain(probe.judgement.expected, 40)
+    return place_text(probe), plain(probe.question, 120), answer_text(probe), expected

@@ -13,54 +13,51 @@ if TYPE_CHECKING:
     from gadfly.config import Config
 
 
-def configure(
-    config_file: Path | None,
-    images: str | None,
-    target: str | None,
-    questioner: str | None,
-    verifier: str | None,
-    name: str | None,
-    out: str | None,
-    seed: int | None,
-    focus: str | None,
-    settings: list[str] | None,
-    more: Mapping[str, Any],
-) -> Config:
-    """The configuration that a command's options describe. Raises ConfigError."""
-    from gadfly.config import Config, override, read_config
+def configure(config_file: Path | None, settings: list[str] | None, given: Mapping[str, Any]) -> Config:
+    """The configuration that a command's options describe. `given` are the named ones by dotted keys; None is an option
+    that was left out. Raises ConfigError."""
+    from gadfly.config import Config, read_config
 
-    given: dict[str, Any] = {
-        "images.path": images,
-        "target.model": target,
-        "questioner.focus": focus,
-        "name": name,
-        "out": out,
-        "seed": seed,
-        **more,
-    }
-    if questioner == "uniform":
-        given["questioner.method"] = questioner
-    elif questioner is not None:
-        given["questioner.model"] = questioner
-    if verifier is not None:
-        given.update(_verifier(verifier))
     base = read_config(config_file) if config_file is not None else Config()
-    if questioner is not None and base.questioner.method == "uniform":
-        given.setdefault("questioner.method", "model")  # a model is named, so the file's sampler is not wanted
-    given = {key: value for key, value in given.items() if value is not None}
-    given.update(settings_given(settings))
-    return override(base, given)
+    if given.get("questioner.model") is not None and base.questioner.method == "uniform":
+        given = {**given, "questioner.method": "model"}  # a model is named, so the file's sampler is not wanted
+    return with_given(base, {**given, **settings_given(settings)})
+
+
+def roles(
+    images: str | None, target: str | None, questioner: str | None, verifier: str | None
+) -> dict[str, str | None]:
+    """The settings that stand for who asks, answers and judges, and about what, by dotted keys."""
+    asks = {"questioner.method" if questioner == "uniform" else "questioner.model": questioner}
+    judges = {} if verifier is None else _verifier(verifier)
+    return {"images.path": images, "target.model": target, **asks, **judges}
+
+
+def servers(
+    target: str | None = None, questioner: str | None = None, verifier: str | None = None
+) -> dict[str, str | None]:
+    """The settings that stand for the addresses of served models, by dotted keys."""
+    return {"target.base_url": target, "questioner.base_url": questioner, "verifier.base_url": verifier}
+
+
+def limits(max_calls: int | None, max_cost: float | None, max_time: float | None) -> dict[str, float | None]:
+    """The settings that stand for what a run may use, by dotted keys."""
+    return {"limits.max_calls": max_calls, "limits.max_cost": max_cost, "limits.max_seconds": max_time}
+
+
+def with_given(config: Config, given: Mapping[str, Any]) -> Config:
+    """The configuration with what is given in the place of its own, by dotted keys; None is an option that was left
+    out. Raises ConfigError."""
+    from gadfly.config import override
+
+    return override(config, {key: value for key, value in given.items() if value is not None})
 
 
 def with_verifier(config: Config, verifier: str | None, images: str | None, settings: list[str] | None) -> Config:
     """The configuration of a run with another verifier in the place of its own. Raises ConfigError."""
-    from gadfly.config import override
-
-    given: dict[str, Any] = {} if images is None else {"images.path": images}
-    if verifier is not None:  # another judge: nothing of the former one, its model and its panel least of all
-        given.update({"verifier": {}, **_verifier(verifier)})
-    given.update(settings_given(settings))
-    return override(config, given)
+    # Another judge: nothing of the former one, its model and its panel least of all
+    judges = {} if verifier is None else {"verifier": {}, **_verifier(verifier)}
+    return with_given(config, {"images.path": images, **judges, **settings_given(settings)})
 
 
 def with_annotator(
@@ -68,17 +65,10 @@ def with_annotator(
 ) -> Config:
     """The configuration with another annotator in the place of its own: "testbed", "none", or a model. Raises
     ConfigError."""
-    from gadfly.config import override
-
-    given: dict[str, Any] = {}
-    if annotator is not None:  # nothing of the former one
-        kind = {"annotator.kind": annotator} if annotator in ("testbed", "none") else {"annotator.model": annotator}
-        given.update({"annotator": {}, **kind})
-    for key, value in {"annotator.base_url": url, "annotator.vocabulary": vocabulary}.items():
-        if value is not None:
-            given[key] = value
-    given.update(settings_given(settings))
-    return override(config, given)
+    key = "annotator.kind" if annotator in ("testbed", "none") else "annotator.model"
+    named = {} if annotator is None else {"annotator": {}, key: annotator}  # nothing of the former one
+    more = {"annotator.base_url": url, "annotator.vocabulary": vocabulary}
+    return with_given(config, {**named, **more, **settings_given(settings)})
 
 
 def settings_given(settings: list[str] | None) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.audit import Images
-from gadfly.cli.commands import AsJson
+from gadfly.cli.bootstrap import bootstrap_rng
 from gadfly.cli.output import print_json, progress, remark, say
-from gadfly.cli.reading import folder_and_phase, known_phase, phases_of
+from gadfly.cli.parameters import AsJson, MovedImages, RunPhases
+from gadfly.cli.phase_findings import TRAINING
+from gadfly.cli.reading import folder_and_phase, known_phase, own_phases, phases_of
 from gadfly.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -26,17 +27,15 @@ if TYPE_CHECKING:
     from gadfly.report.material import Material
     from gadfly.report.thumbnails import OpenImage
 
-TRAINING = "train"
 FOLDER = "report"
-ANALYSIS_SEED = 0  # of the bootstrap: the same store gives the same intervals
 
 
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Run folders, or RUN:PHASE for one phase of it.")],
+    runs: RunPhases,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder of the report; RUN/report if left out.")
     ] = None,
-    images: Images = None,
+    images: MovedImages = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a report: a folder of pages with the failure modes, their pictures and how they were found, that opens
@@ -72,11 +71,7 @@ def _phases(runs: list[str]) -> list[tuple[Path, str]]:
     for i, spec in enumerate(runs):
         folder, wanted = folder_and_phase(spec)
         with SqliteStore.open(folder, read_only=True) as store:
-            phases = phases_of(store)
-            again = {replay.phase for replay in store.replays()}
-            some = (
-                [one for one in phases if one not in again] if wanted is None else [known_phase(wanted, phases, folder)]
-            )
+            some = own_phases(store) if wanted is None else [known_phase(wanted, phases_of(store), folder)]
         if not some:
             raise StoreError(f"{folder} has no probes yet; there is nothing to report")
         if i == 0 and TRAINING in some:
@@ -87,8 +82,6 @@ def _phases(runs: list[str]) -> list[tuple[Path, str]]:
 
 
 def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: str | None) -> tuple[Phase, Material]:
-    import numpy as np
-
     from gadfly.analysis.items import named_skills
     from gadfly.analysis.rates import rates
     from gadfly.analysis.training import curves, window_size
@@ -99,7 +92,7 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
     from gadfly.report.material import Material, Origin
     from gadfly.store.sqlite import SqliteStore
 
-    rng = np.random.default_rng(ANALYSIS_SEED)
+    rng = bootstrap_rng()
     with SqliteStore.open(folder, read_only=True) as store:
         phase = phase_in(store, folder, name, images)
         run = store.run

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from gadfly.analysis.audit import audit, corrected_elsewhere
 from gadfly.analysis.confirmation import ItemsOf
 from gadfly.analysis.modes import ModeSearch
 from gadfly.analysis.rates import distinct, rates
 from gadfly.analysis.reading_order import Reading, reading_order
 from gadfly.analysis.transfer import least_telling_z, on_same_questions, transfers
-from gadfly.cli.findings import ANALYSIS_SEED
-from gadfly.cli.reading import phases_of
+from gadfly.cli.bootstrap import bootstrap_rng
+from gadfly.cli.reading import own_phases, phases_of
 from gadfly.records import Probe, ProbeKey, Verdict
 from gadfly.replay import is_unparsable
 from gadfly.report.material import Labelled, NoiseFloor, OtherTarget, Transferred
@@ -30,17 +28,17 @@ def labelled(store: SqliteStore, phase: str, probes: Sequence[Probe]) -> tuple[L
     for one in store.labels():
         if one.drawn:
             drawn.setdefault((one.labeller, one.key.phase), {})[one.key] = one.verdict
-    again = {replay.phase for replay in store.replays()}
+    own = set(own_phases(store))
     here = {labeller for labeller, where in drawn if where == phase}
     found = []
     for (labeller, where), said in drawn.items():
         if where == phase:
-            of = audit(probes, said, _rng(), is_unparsable)
+            of = audit(probes, said, bootstrap_rng(), is_unparsable)
             found.append(Labelled(labeller, where, of, of.corrected, said))
-        elif labeller not in here and not again & {phase, where}:
+        elif labeller not in here and {phase, where} <= own:
             theirs = list(store.probes(where))
-            of = audit(theirs, said, _rng(), is_unparsable)
-            corrected = corrected_elsewhere(theirs, said, probes, _rng(), is_unparsable)
+            of = audit(theirs, said, bootstrap_rng(), is_unparsable)
+            corrected = corrected_elsewhere(theirs, said, probes, bootstrap_rng(), is_unparsable)
             found.append(Labelled(labeller, where, of, corrected, said))
     places = {name: i for i, name in enumerate([phase, *phases_of(store)])}
     return tuple(sorted(found, key=lambda one: (places[one.phase], -len(one.said), one.labeller)))
@@ -51,7 +49,7 @@ def noise_floor(store: SqliteStore, phase: str) -> NoiseFloor | None:
     for replay in store.replays():
         if (replay.kind, replay.source) == ("null", phase) and (probes := list(store.probes(replay.phase))):
             wrong = [probe for probe in distinct(probes) if probe.verdict is Verdict.WRONG]
-            return NoiseFloor(replay.phase, rates(probes, _rng()).failure, wrong)
+            return NoiseFloor(replay.phase, rates(probes, bootstrap_rng()).failure, wrong)
     return None
 
 
@@ -72,7 +70,7 @@ def transferred(
     found = transfers(held, probes, items_of(probes), {names[again]: some for again, some in answered.items()})
     return Transferred(
         tuple(
-            OtherTarget(names[again], again, on_same_questions(probes, some, _rng()), some)
+            OtherTarget(names[again], again, on_same_questions(probes, some, bootstrap_rng()), some)
             for again, some in answered.items()
         ),
         {one.id: one for one in found},
@@ -84,8 +82,3 @@ def reading(search: ModeSearch, probes: Sequence[Probe], items_of: ItemsOf) -> t
     """The modes that held up as `gadfly modes` has them."""
     wrong = [probe for probe in distinct(probes) if probe.verdict is Verdict.WRONG]
     return tuple(reading_order([mode for mode in search.modes if mode.held_up], wrong, items_of(wrong)))
-
-
-def _rng() -> np.random.Generator:
-    """Anew for each number, so that it does not depend on what else a report shows."""
-    return np.random.default_rng(ANALYSIS_SEED)

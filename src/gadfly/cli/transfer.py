@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.analysis.figures import rate_text
-from gadfly.cli.audit import Images, RunPhase
-from gadfly.cli.commands import AsJson, MaxCalls, MaxCost, MaxTime, served_and_limited, warn_of_one_model_for_two
+from gadfly.cli.options import limits, with_given
 from gadfly.cli.output import as_plain, print_json, progress, say, table
+from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, MovedImages, RunPhase
 from gadfly.cli.phase_findings import Phase, read_phase
+from gadfly.cli.remarks import warn_of_one_model_for_two
 from gadfly.cli.targets import other_targets
 from gadfly.errors import BudgetSpent, ConfigError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gadfly.analysis.transfer import ModeTransfer
     from gadfly.model_config import TargetConfig
     from gadfly.records import Probe
+    from gadfly.wiring import Wiring
 
 Targets = Annotated[
     list[str] | None,
@@ -36,7 +38,7 @@ def transfer(
     run: RunPhase,
     more: MoreTargets = None,
     targets: Targets = None,
-    images: Images = None,
+    images: MovedImages = None,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     max_time: MaxTime = None,
@@ -45,13 +47,15 @@ def transfer(
     """Put a run's questions to other targets, and tell universal failure modes from those of the run's own target.
     Each target's answers are a phase of their own, PHASE.transfer.NAME; given again, what was asked is not asked
     anew."""
+    from gadfly.wiring import Wiring
+
     wanted = [*(targets or ()), *(more or ())]
     if not wanted:
         raise ConfigError("name other targets: --targets followed by folders, hub ids, NAME@URL or TOML files")
     phase = read_phase(run, images)
     others = other_targets(wanted, phase.wiring.config.target)
-    limits = served_and_limited(None, None, None, max_calls, max_cost, max_time)
-    answered, limit = _ask(phase, others, {key: value for key, value in limits.items() if value is not None})
+    wiring = Wiring(with_given(phase.wiring.config, limits(max_calls, max_cost, max_time)))
+    answered, limit = _ask(phase, wiring, others)
     conditions = phase.conditions()
     search = phase.written_search()
     if search is None:
@@ -79,16 +83,13 @@ def transfer(
 
 
 def _ask(
-    phase: Phase, others: Mapping[str, TargetConfig], limits: Mapping[str, object]
+    phase: Phase, wiring: Wiring, others: Mapping[str, TargetConfig]
 ) -> tuple[dict[str, Sequence[Probe]], str | None]:
     """(the probes of each target, in order; which limit ended it, None where none did)."""
     from gadfly import followups
-    from gadfly.cli.findings import sweep_line
-    from gadfly.config import override
+    from gadfly.cli.summary import sweep_line
     from gadfly.store.sqlite import SqliteStore
-    from gadfly.wiring import Wiring
 
-    wiring = Wiring(override(phase.wiring.config, limits))
     answered: dict[str, Sequence[Probe]] = {}
     limit = None
     with SqliteStore.open(phase.run) as store, progress("asking") as bar:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.audit import Images
 from gadfly.cli.output import progress, remark, say
+from gadfly.cli.parameters import MovedImages
 
 if TYPE_CHECKING:
     from gadfly.view.pictures import Pictures
@@ -22,7 +22,7 @@ def view(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
     labeller: Annotated[str, typer.Option(help="Who labels, unless the page says otherwise.")] = "me",
-    images: Images = None,
+    images: MovedImages = None,
 ) -> None:
     """Look at a run in the browser, while it goes on too: its figures, each probe with its image; search, filter and
     label. Only this machine can open it, with the address that is printed; nothing is sent anywhere."""
@@ -43,7 +43,7 @@ def view(
 
 
 def _pictures(run: Path, images: str | None) -> Pictures:
-    from gadfly.runs import config_of
+    from gadfly.run_folder import config_of
     from gadfly.view.pictures import Pictures
     from gadfly.wiring import open_images
 

@@ -20,7 +20,7 @@ from gadfly.doctor.versions import check_versions
 from gadfly.errors import GadflyError
 from gadfly.model_config import VerifierConfig
 from gadfly.records import Image
-from gadfly.runs import folder_of
+from gadfly.run_folder import folder_of
 from gadfly.wiring import Wiring
 
 DECODED: Final = 64

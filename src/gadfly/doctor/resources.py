@@ -22,7 +22,7 @@ from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Work, asked, tr
 from gadfly.errors import GadflyError
 from gadfly.model_config import ModelConfig
 from gadfly.records import Image
-from gadfly.runs import folder_of
+from gadfly.run_folder import folder_of
 from gadfly.train.placement import computes_in_bf16, refuse_contradictions, weights_dtype
 
 ASSUMED_PX: Final = 1024

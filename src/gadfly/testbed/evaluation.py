@@ -1,6 +1,4 @@
-"""Evaluation: how good a model is at the testbed's questions, by skill and depth, and a verifier beside the oracle.
-
-Knows protocols only."""
+"""Evaluation: how good a model is at the testbed's questions, by skill and depth. Knows its protocol only."""
 
 from __future__ import annotations
 
@@ -10,12 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gadfly.protocols import ChatModel, Questioner, Target, Verifier
-from gadfly.records import Image, Judgement, Message, Question, Sampling
+from gadfly.protocols import ChatModel
+from gadfly.records import Image, Message, Sampling
 from gadfly.testbed.album import SceneSource
 from gadfly.testbed.english import realise
 from gadfly.testbed.execution import SceneIndex
-from gadfly.testbed.oracle import OracleVerifier, normalise
+from gadfly.testbed.oracle import normalise
 from gadfly.testbed.programs import OPERATIONS, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Level, generate
@@ -94,32 +92,3 @@ def by_skill_and_depth(exam: Exam, right: Sequence[bool]) -> dict[str, dict[int,
         skill: {d: Score(sum(of), len(of), max(answers[skill, d].values())) for d, of in sorted(by_depth.items())}
         for skill, by_depth in sorted(hits.items())
     }
-
-
-def beside_oracle(
-    source: SceneSource,
-    questioner: Questioner,
-    target: Target,
-    verifier: Verifier,
-    parse: Callable[[str], str | None],
-    seed: int,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> list[tuple[Judgement, Judgement]]:
-    """One question about each image, and the target's answer to it, judged by the verifier and by the oracle, in this
-    order. What holds no question by `parse` is left out: no verifier is asked about it."""
-    oracle = OracleVerifier(source.scenes)
-    images = list(source)
-    judged: list[tuple[Judgement, Judgement]] = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        written = questioner.ask(batch, seed + start)
-        questions = [
-            Question((image,), text, group)
-            for group, (image, completion) in enumerate(zip(batch, written, strict=True))
-            if completion.text is not None and (text := parse(completion.text)) is not None
-        ]
-        answers = target.answer(questions)
-        judged += zip(verifier.judge(questions, answers), oracle.judge(questions, answers), strict=True)
-        if on_progress is not None:
-            on_progress(start + len(batch), len(images))
-    return judged

@@ -17,8 +17,6 @@ import itertools
 import multiprocessing
 import os
 import shutil
-import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -40,6 +38,7 @@ from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, cell_
 from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES, generate
 
 Report = Callable[[str, int, dict[str, float]], None]
+"""Gets now and then (the stage, the steps that are done, figures by name)."""
 T = TypeVar("T")
 
 
@@ -372,15 +371,3 @@ def _make_sights(
     for _ in range(steps):
         scenes = list(itertools.islice(stream, n_images))
         yield np.stack([draw(s) for s in scenes]), np.stack([cell_words(s, ids) for s in scenes])
-
-
-def printer() -> Report:
-    """Progress on standard output, with seconds."""
-    start = time.monotonic()
-
-    def report(stage: str, step: int, figures: dict[str, float]) -> None:
-        said = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        sys.stdout.write(f"{time.monotonic() - start:7.0f} s  {stage:9s} {step:6d}  {said}\n")
-        sys.stdout.flush()
-
-    return report

@@ -1,4 +1,4 @@
-"""A language model beside the testbed's grammar as annotator: asks it, scores it, prints it. Knows no run."""
+"""A language model beside the testbed's grammar as annotator: asks it, and scores what it says. Knows no run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from gadfly.analysis.annotation import AnnotatorScore, score_names
-from gadfly.analysis.figures import rate_text
 from gadfly.analysis.naming import merge_concepts, merge_skills
-from gadfly.cli.output import as_plain, say, table
 from gadfly.config import Config, override
 from gadfly.protocols import Embedder
 from gadfly.records import Usage
@@ -22,11 +20,10 @@ from gadfly.testbed.skills import NEGATIVE_SKILLS, SKILLS
 from gadfly.wiring import Wiring
 
 _SPLIT = "heldout"
-_ANALYSIS_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class AnnotatorTrial:
     """What came of it; `unknown` says why something is not known."""
 
     skills: AnnotatorScore
@@ -42,7 +39,14 @@ def annotator_config(model: str, url: str | None, free: bool, settings: dict[str
     return override(Config(), {**given, "cache.max_bytes": 0, **settings})
 
 
-def trial(config: Config, n: int, seed: int, depths: Sequence[int], on_progress: Callable[[int, int], None]) -> Trial:
+def try_annotator(
+    config: Config,
+    n: int,
+    seed: int,
+    depths: Sequence[int],
+    rng: np.random.Generator,
+    on_progress: Callable[[int, int], None],
+) -> AnnotatorTrial:
     """`n` distinct questions, drawn uniformly, the depths taking turns, put to the annotator of a configuration."""
     exam = uniform_exam(split=_SPLIT, seed=seed, n=2 * n, depths=depths)
     questions = list(dict.fromkeys(text for _, _, text, _ in exam.questions))[:n]
@@ -55,8 +59,7 @@ def trial(config: Config, n: int, seed: int, depths: Sequence[int], on_progress:
     if wiring.names_embedder is not None:
         skills = _by_our_names(skills, wiring.names_embedder)
     singular = merge_concepts(dict.fromkeys(sorted({name for some in concepts for name in some or ()}), 1))
-    rng = np.random.default_rng(_ANALYSIS_SEED)
-    return Trial(
+    return AnnotatorTrial(
         score_names([some or () for some in grammar.skills(questions)], skills, rng, () if free else NEGATIVE_SKILLS),
         score_names([some or () for some in grammar.concepts(questions)], _renamed(concepts, singular), rng),
         annotator.unknown,
@@ -73,37 +76,3 @@ def _by_our_names(said: Sequence[tuple[str, ...] | None], embedder: Embedder) ->
 
 def _renamed(said: Sequence[tuple[str, ...] | None], names: dict[str, str]) -> list[tuple[str, ...] | None]:
     return [None if some is None else tuple(sorted({names[name] for name in some})) for some in said]
-
-
-def trial_json(found: Trial) -> dict[str, Any]:
-    plain = as_plain(found)
-    assert isinstance(plain, dict)
-    return plain
-
-
-def print_trial(model: str, found: Trial) -> None:
-    columns = ("", "precision", "names said", "recall", "names true", "macro precision", "macro recall")
-    rows = []
-    for kind, one in (("skills", found.skills), ("concepts", found.concepts)):
-        pooled = (rate_text(one.precision), f"{one.precision.n:,}", rate_text(one.recall), f"{one.recall.n:,}")
-        macro = (one.macro_precision, one.macro_recall)
-        means = ("–" if e.value is None else f"{e.value:.1%} ({100 * e.low:.1f} to {100 * e.high:.1f})" for e in macro)  # type: ignore[operator]
-        rows.append((kind, *pooled, *means))
-    table(
-        f"{model} beside the grammar on {found.skills.n} questions (95% interval)", columns, rows, numeric=columns[1:]
-    )
-    say()
-    of_each = ("skill", "precision", "said", "recall", "needed")
-    each = [
-        (one.name, rate_text(one.precision), str(one.precision.n), rate_text(one.recall), str(one.recall.n))
-        for one in found.skills.names
-    ]
-    table("by skill", of_each, each, numeric=of_each[1:])
-    say()
-    unknown = found.unknown
-    say(f"Not known of {unknown.errors + unknown.unreadable} of {unknown.asked} questions: {unknown.errors} errors, ")
-    say(f"{unknown.unreadable} replies that cannot be read.")
-    if found.skills.negatives is not None:
-        say(f"A skill that no question needs was named for {rate_text(found.skills.negatives)} of the questions.")
-    if found.skills.invented:
-        say(f"{found.skills.invented} names of skills are not the testbed's.")

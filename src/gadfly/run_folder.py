@@ -1,6 +1,8 @@
-"""What a run was begun with, its configuration, versions and images, and whether it still is that. Asks nothing.
+"""A run's folder: made, opened again, and held to what the run was begun with. Asks nothing and trains nothing.
 
-A run folder keeps them: config.json is a copy for people of what the store has, images.jsonl the images in order.
+It holds config.json (the resolved configuration, a copy for people of what the store has), images.jsonl (the images
+that the run is about, in order), store.sqlite (every probe), train/ (checkpoints, metrics.jsonl), questioner/ (the
+trained one), pictures/ and findings/ (what `gadfly analyze` wrote).
 """
 
 from __future__ import annotations
@@ -8,20 +10,101 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import gadfly
 from gadfly.config import Config, from_dict
-from gadfly.errors import ConfigError, ImageError
+from gadfly.errors import ConfigError, GadflyError, ImageError, StoreError
 from gadfly.records import Image
+from gadfly.store.file import LOCK_NAME, STORE_NAME
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 
 CONFIG_NAME = "config.json"
 IMAGES_NAME = "images.jsonl"
+TRAINED = "questioner"
 RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "sentence-transformers", "numpy", "pillow")
+
+
+def folder_of(config: Config) -> Path:
+    """Where a run lives: out/name."""
+    return Path(config.out) / config.name
+
+
+def is_begun(config: Config) -> bool:
+    """Whether the run was begun, so that it can only be gone on with."""
+    return (folder_of(config) / STORE_NAME).exists()
+
+
+def config_of(run: Path) -> Config:
+    """The configuration that a run was begun with. Raises StoreError where there is no run."""
+    with SqliteStore.open(run, read_only=True) as store:
+        return from_dict(store.run.config)
+
+
+@contextmanager
+def opened(config: Config, *, resume: bool) -> Iterator[SqliteStore]:
+    """The run's store, made new or taken up again. A new run that fails for a reason that the user can mend (a missing
+    checkpoint, say) before anything was made leaves no folder behind, so that the mended command can be given again.
+
+    Raises StoreError where the run is there already and `resume` was not asked for, or the other way round, or where
+    the folder holds something else, and ConfigError where a resumed run was begun under another configuration (it
+    names the differences).
+    """
+    folder = folder_of(config)
+    exists = is_begun(config)
+    if exists and not resume:
+        raise StoreError(f"{folder} holds a run already; --resume goes on with it, another --name starts a new one")
+    if resume and not exists:
+        raise StoreError(f"{folder} holds no run to resume; leave --resume out to start it")
+    if exists:
+        store = SqliteStore.open(folder)
+        try:
+            _check_same(store, config, folder)
+        except ConfigError:
+            store.close()
+            raise
+    else:
+        _check_unused(folder)
+        store = SqliteStore.create(folder, config.name, as_stored(config), versions(), config.seed)
+    try:
+        with store:
+            _write_copy(folder, store)
+            yield store
+    except GadflyError:
+        if not exists:
+            _remove_if_nothing_was_made(folder)
+        raise
+
+
+_OURS = frozenset(
+    f"{name}{suffix}"
+    for name in (STORE_NAME, LOCK_NAME, CONFIG_NAME, IMAGES_NAME)
+    for suffix in ("", ".new", ".new-journal", "-journal", "-wal", "-shm")
+)
+"""What a run that was killed before its first probe may leave in its folder."""
+
+
+def _check_unused(folder: Path) -> None:
+    """Raise StoreError where something else lives in the folder: a run must not spread among other files."""
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - _OURS):
+        raise StoreError(f"{folder} is there already and is not a run; give another --name or --out")
+
+
+def _remove_if_nothing_was_made(folder: Path) -> None:
+    """Take a run back that failed before its first probe and its first weights."""
+    with SqliteStore.open(folder, read_only=True) as store:
+        made = any(store.counts(include_superseded=True).values())
+    if made or any(path.is_file() for path in (folder / "train").rglob("*")) or (folder / TRAINED).exists():
+        return
+    for name in _OURS:
+        (folder / name).unlink(missing_ok=True)
+    for path in (*sorted((folder / "train").rglob("*"), reverse=True), folder / "train", folder):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def as_stored(config: Config) -> dict[str, Any]:
@@ -30,7 +113,7 @@ def as_stored(config: Config) -> dict[str, Any]:
     return stored
 
 
-def write_copy(folder: Path, store: SqliteStore) -> None:
+def _write_copy(folder: Path, store: SqliteStore) -> None:
     """Write the configuration for people to read, where it is not there: a kill may have come before it."""
     if not (folder / CONFIG_NAME).exists():
         _write_whole(folder / CONFIG_NAME, json.dumps(store.run.config, indent=2) + "\n")
@@ -47,7 +130,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def check_same(store: SqliteStore, config: Config, folder: Path) -> None:
+def _check_same(store: SqliteStore, config: Config, folder: Path) -> None:
     """Raise ConfigError where a run was begun under another configuration. What is new since it was begun has its
     default there."""
     differences = list(_differences(as_stored(from_dict(store.run.config)), as_stored(config)))

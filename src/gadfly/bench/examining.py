@@ -1,0 +1,103 @@
+"""A target examined on the testbed: its accuracy by skill and depth, and what a key says of it. Prints nothing.
+
+Questions are about held-out scenes. A model with an answer key is measured against it too, beside its clean twin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gadfly.analysis.rates import Rate
+from gadfly.bench.keys import AnswerKey
+from gadfly.bench.organisms import KeyExam, KeyFigures, KeyResult, key_exam, measure, sit_key_exam
+from gadfly.bench.proportions import plain_rate
+from gadfly.models.local import LocalModel
+from gadfly.testbed.evaluation import DESCRIBED, Exam, by_skill_and_depth, sit, uniform_exam
+
+SPLIT = "heldout"
+_BATCH = 64
+
+OnProgress = Callable[[int, int, str], None]
+"""Gets (questions answered, questions in all, who answers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """A skill's accuracy at a depth, with Wilson's interval, and the share of the commonest answer. One that is
+    `within_description` is asked for by no question itself."""
+
+    skill: str
+    within_description: bool
+    depth: int
+    accuracy: Rate
+    chance: float
+
+    @property
+    def title(self) -> str:
+        return f"{self.skill} (within a description)" if self.within_description else self.skill
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """`figures` are None for a model without a key."""
+
+    depths: tuple[int, ...]
+    rows: tuple[Accuracy, ...]
+    figures: KeyFigures | None
+
+    def by_skill(self) -> list[tuple[str, list[Rate | None], list[float | None]]]:
+        """(a skill's title, its accuracies at the depths, the shares of the commonest answer there); None where it was
+        not asked for."""
+        at = {(row.title, row.depth): row for row in self.rows}
+        found: list[tuple[str, list[Rate | None], list[float | None]]] = []
+        for title in dict.fromkeys(row.title for row in self.rows):
+            rows = [at.get((title, depth)) for depth in self.depths]
+            accuracies = [None if row is None else row.accuracy for row in rows]
+            found.append((title, accuracies, [None if row is None else row.chance for row in rows]))
+        return found
+
+
+def examine(
+    model: Path,
+    *,
+    n: int,
+    depths: Sequence[int],
+    seed: int,
+    rng: np.random.Generator,
+    key: AnswerKey | None = None,
+    twin: Path | None = None,
+    inside: int = 0,
+    on_progress: OnProgress,
+) -> Examined:
+    """`n` questions for each depth, drawn uniformly. With a key also `inside` questions aimed at each of its spots, and
+    all of them put to `twin` if there is one."""
+    depths = tuple(sorted(set(depths)))
+    exam = uniform_exam(split=SPLIT, seed=seed, n=n * len(depths), depths=depths)
+    if key is None:
+        right = sit(LocalModel(model, exam.source.open, max_batch=_BATCH), exam, _told(on_progress, "answering"))
+        return Examined(depths, _accuracies(exam, right), None)
+    whole = key_exam(key, exam, split=SPLIT, seed=seed, inside=inside, depths=depths)
+    result = _sat(model, whole, on_progress, "answering")
+    theirs = None if twin is None else _sat(twin, whole, on_progress, "the clean twin")
+    right = [not wrong for wrong in result.uniform_N.tolist()]
+    return Examined(depths, _accuracies(exam, right), measure(key, whole, result, theirs, rng))
+
+
+def _sat(model: Path, exam: KeyExam, on_progress: OnProgress, who: str) -> KeyResult:
+    return sit_key_exam(LocalModel(model, exam.open, max_batch=_BATCH), exam, _told(on_progress, who))
+
+
+def _told(on_progress: OnProgress, who: str) -> Callable[[int, int], None]:
+    return lambda done, total: on_progress(done, total, who)
+
+
+def _accuracies(exam: Exam, right: Sequence[bool]) -> tuple[Accuracy, ...]:
+    return tuple(
+        Accuracy(skill, skill in DESCRIBED, depth, plain_rate(score.right, score.n), score.commonest / score.n)
+        for skill, by_depth in by_skill_and_depth(exam, right).items()
+        for depth, score in by_depth.items()
+    )

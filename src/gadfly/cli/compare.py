@@ -1,0 +1,42 @@
+"""`gadfly compare`: runs and their phases side by side. Loads no model and writes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gadfly.cli.output import progress
+from gadfly.cli.parameters import AsJson, RunPhases
+from gadfly.cli.reading import folder_and_phase, known_phase, phases_of
+from gadfly.errors import StoreError
+
+if TYPE_CHECKING:
+    from gadfly.records import Probe, Usage
+
+
+def compare(
+    runs: RunPhases,
+    as_json: AsJson = False,
+) -> None:
+    """Rates, distinct skills and combinations of several runs side by side, at equal numbers of probes. A run with
+    several phases has a row for each."""
+    from gadfly.cli.usage import usage_of
+    from gadfly.store.sqlite import SqliteStore
+
+    probes: dict[str, list[Probe]] = {}
+    usages: dict[str, dict[str, Usage]] = {}
+    with progress("reading runs", passing=True) as bar:
+        for i, spec in enumerate(runs):
+            folder, phase = folder_and_phase(spec)
+            with SqliteStore.open(folder, read_only=True) as store:
+                phases = phases_of(store)
+                wanted = [known_phase(phase, phases, folder)] if phase is not None else phases
+                for one in wanted:
+                    name = str(folder) if phase is None and len(wanted) == 1 else f"{folder}:{one}"
+                    if found := list(store.probes(one)):
+                        probes[name], usages[name] = found, usage_of(store, one)
+            bar.update(i + 1, len(runs))
+    if not probes:
+        raise StoreError(f"there are no probes in {', '.join(runs)} yet")
+    from gadfly.cli.rate_tables import print_comparison
+
+    print_comparison(probes, as_json, usages)

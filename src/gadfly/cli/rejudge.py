@@ -1,0 +1,123 @@
+"""`gadfly rejudge`, and what `gadfly audit --null` is: a phase's questions judged once more, as a phase of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gadfly.cli.output import Bar, as_plain, print_json, progress, say
+from gadfly.cli.parameters import AsJson, MovedImages, RunPhase, Settings, VerifierName
+from gadfly.cli.reading import folder_and_phase, one_phase
+from gadfly.cli.remarks import warn_of_one_model_for_two
+from gadfly.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gadfly.config import Config
+    from gadfly.counts import Counts
+    from gadfly.records import Probe, Verdict
+    from gadfly.store.sqlite import SqliteStore
+
+
+def rejudge(
+    run: RunPhase,
+    verifier: VerifierName = None,
+    name: Annotated[str | None, typer.Option("--as", help="Name of the new phase; PHASE.rejudged if left out.")] = None,
+    images: MovedImages = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a run's stored answers again, with another verifier and without asking the target. What was judged before
+    stays: the new judgements are a phase of their own, which `gadfly compare` shows beside it."""
+    from gadfly import followups
+    from gadfly.store.sqlite import SqliteStore
+
+    if verifier is None and not settings:
+        raise ConfigError(
+            "name another verifier: --verifier oracle, reference:PAIRS.jsonl or a model, or --set verifier.…"
+        )
+    folder, wanted = folder_and_phase(run)
+    with SqliteStore.open(folder) as store, progress("judging") as bar:
+        config = config_of(store, images, verifier, settings)
+        source = one_phase(store, wanted, folder)
+        phase = name or f"{source}.rejudged"
+        before, after = _replayed(followups.rejudge, config, store, source, phase, bar)
+    _report_rejudged(folder, source, phase, before, after, as_json)
+
+
+def null_of(folder: Path, wanted: str | None, images: str | None, as_json: bool) -> None:
+    """`gadfly audit --null`: the verifier in the target's place."""
+    from gadfly import followups
+    from gadfly.cli.audit_tables import judged_rates
+    from gadfly.cli.rate_tables import print_rates
+    from gadfly.store.sqlite import SqliteStore
+
+    with SqliteStore.open(folder) as store, progress("asking the verifier") as bar:
+        config = config_of(store, images)
+        source = one_phase(store, wanted, folder)
+        phase = f"{source}.null"
+        before, after = _replayed(followups.null, config, store, source, phase, bar)
+    found = {source: judged_rates(before), phase: judged_rates(after)}
+    if as_json:
+        print_json({"run": str(folder), "phase": source, "null": phase, "rates": as_plain(found)})
+        return
+    print_rates("the target's answers beside the verifier's own (95% interval)", found)
+    say()
+    floor = found[phase].failure
+    say(f"The verifier calls {floor.successes} of {floor.n} of its own answers WRONG.")
+    say(f"So much of the failure rate of {source} may be the verifier's own doing.")
+
+
+def _replayed(
+    replay: Callable[..., Counts], config: Config, store: SqliteStore, source: str, phase: str, bar: Bar
+) -> tuple[list[Probe], list[Probe]]:
+    """Have one phase judged anew as another (`followups.rejudge` or `followups.null`); the probes of both."""
+    from gadfly.cli.summary import sweep_line
+    from gadfly.wiring import Wiring
+
+    replay(
+        Wiring(config),
+        store,
+        source=source,
+        phase=phase,
+        on_progress=lambda done, total, counts: bar.update(done, total, sweep_line(counts)),
+    )
+    return list(store.probes(source)), list(store.probes(phase))
+
+
+def config_of(
+    store: SqliteStore, images: str | None, verifier: str | None = None, settings: list[str] | None = None
+) -> Config:
+    """The run's configuration with what is given in the place of its own; a judge that is the target is remarked on."""
+    from gadfly.cli.options import with_verifier
+    from gadfly.config import from_dict
+
+    config = with_verifier(from_dict(store.run.config), verifier, images, settings)
+    warn_of_one_model_for_two(config)
+    return config
+
+
+def _report_rejudged(
+    folder: Path, source: str, phase: str, before: list[Probe], after: list[Probe], as_json: bool
+) -> None:
+    from gadfly.analysis.confusion import agreement
+    from gadfly.cli.audit_tables import judged_rates, print_pairs
+    from gadfly.cli.rate_tables import print_rates
+
+    def verdicts(probes: list[Probe]) -> dict[tuple[int, int], Verdict]:
+        return {(probe.key.step, probe.key.index): probe.verdict for probe in probes}
+
+    pairs = agreement(verdicts(before), verdicts(after))
+    found = {source: judged_rates(before), phase: judged_rates(after)}
+    if as_json:
+        said = {"run": str(folder), "phase": source, "rejudged": phase}
+        print_json({**said, "rates": as_plain(found), "agreement": as_plain(pairs)})
+        return
+    print_rates("rates of distinct probes (95% interval)", found)
+    say()
+    print_pairs(source, phase, pairs)
+    say()
+    say(f"The new judgements are the phase {phase}; `gadfly compare {folder}` shows all phases side by side.")
