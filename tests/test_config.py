@@ -57,7 +57,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
             "name": st.text("abc-_ é", min_size=1),
             "images.heldout_share": st.floats(0, 1, exclude_max=True),
             "images.max_side_px": st.none() | st.integers(1, 9999),
-            "questioner.focus": st.none() | st.text(),
+            "questioner.focus": st.lists(st.text()),
             "questioner.temperature": st.floats(0, 5),
             "target.dtype": st.sampled_from(["auto", "float32", "bfloat16", "float16"]),
             "target.trust_remote_code": st.booleans(),

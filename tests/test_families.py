@@ -51,7 +51,7 @@ def picture(image: Image) -> Picture:
     return pil.fromarray(pixels)
 
 
-def prompt_chat(image: Image) -> Chat:
+def prompt_chat(image: Image, place: int = 0) -> Chat:
     return (Message("user", (image, "Ask one short question about this image.")),)
 
 

@@ -273,7 +273,7 @@ def test_an_archive_steered_by_topics_takes_the_candidate_nearest_to_its_cell() 
         ),
         ({"method": "difference", "prompt": "testbed_questioner"}, "describe no images"),
         ({"method": "model", "steer": "topics"}, "is for the methods diversity, feedback, archive"),
-        ({"method": "feedback", "steer": "topics", "focus": "cats"}, "both fill the prompt's one place"),
+        ({"method": "feedback", "steer": "topics", "focus": ["cats"]}, "both fill the prompt's one place"),
         ({"method": "feedback", "steer": "topics"}, "needs the skills of each question"),
         ({"method": "best_of_n", "candidates": 1}, "at least 2"),
         ({"method": "best_of_n", "temperature": 0}, "temperature above 0"),

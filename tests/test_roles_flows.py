@@ -13,6 +13,7 @@ from gadfly.errors import ConfigError
 from gadfly.models.local import LocalModel
 from gadfly.models.scripted import ScriptedModel, chat_text
 from gadfly.records import Chat, Completion, Image, Judgement, Question, Sampling, Verdict
+from gadfly.roles.asking import Asker, Wish
 from gadfly.roles.conformance import check_questioner, check_target, check_verifier
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import ModelQuestioner, parse_question, questioner_chat, questioner_prompt
@@ -177,12 +178,26 @@ def test_the_reference_verifier_looks_up_and_compares() -> None:
 
 def test_the_questioner_asks_through_the_public_chat() -> None:
     model = ScriptedModel("q", lambda chat, sampling: f"Question: number {sampling.seed}?")
-    questioner = ModelQuestioner(model, load_prompt("questioner"), Sampling(temperature=1.0, seed=9), focus="signs")
+    questioner = ModelQuestioner(model, load_prompt("questioner"), Sampling(temperature=1.0, seed=9), focus=("signs",))
     asked = questioner.ask([CAT, DOG], seed=4)
     prompt = questioner_prompt(load_prompt("questioner"), "signs")
     assert model.batches == [(questioner_chat(CAT, prompt), questioner_chat(DOG, prompt))]
     assert [parse_question(one.text or "") for one in asked] == ["number 4?"] * 2
     check_questioner(questioner, [CAT, DOG])
+
+
+def test_topics_take_turns_and_an_empty_one_just_asks() -> None:
+    model = ScriptedModel("q", lambda chat, sampling: "Is it red?")
+    template = load_prompt("questioner")
+    topics = ("signs", "", "animals")
+    questioner = ModelQuestioner(model, template, Sampling(temperature=1.0), focus=topics)
+    questioner.ask([CAT, DOG, CAT, DOG], seed=7)
+    asker = Asker(model, template, Sampling(temperature=1.0), focus=topics)
+    asker.ask([Wish(CAT), Wish(DOG), Wish(CAT, topic="food"), Wish(DOG)], seed=7)
+    prompts = [questioner_prompt(template, topic) for topic in ("", "animals", "signs", "")]  # 7 is 1 beyond two turns
+    assert [chat[0].parts[1] for chat in model.batches[0]] == prompts
+    prompts[2] = questioner_prompt(template, "food")
+    assert [chat[0].parts[1] for chat in model.batches[1]] == prompts
 
 
 def test_the_target_sees_the_images_and_the_question_as_it_was_asked() -> None:

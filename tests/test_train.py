@@ -49,7 +49,7 @@ def open_image(one: Image) -> PIL.Image.Image:
     return PIL.Image.new("RGB", (96, 96), (40 * int(one.id), 100, 200))
 
 
-def prompt_chat(one: Image) -> Chat:
+def prompt_chat(one: Image, place: int = 0) -> Chat:
     return (Message("user", (one, "ask a short question about this image .")),)
 
 
@@ -243,6 +243,15 @@ def test_each_picture_is_decoded_once_a_step_and_only_when_its_step_comes() -> N
     assert opened == ["3", "1", "0"]  # 3 was still at hand
     data[[1]]
     assert opened == ["3", "1", "0", "1"]  # 1 was not: only the latest batch is kept
+
+
+def test_each_row_is_asked_for_by_its_place_and_all_questions_of_its_group_alike() -> None:
+    def asked(one: Image, place: int) -> Chat:
+        return (Message("user", (one, f"place {place}")),)
+
+    data = prompt_dataset(IMAGES, [3, 1, 3], open_image, asked)
+    texts = [prompt[0]["content"][1]["text"] for prompt in data[[0, 0, 2, 2, 1]]["prompt"]]
+    assert texts == ["place 0", "place 0", "place 2", "place 2", "place 1"]
 
 
 @given(n_images=st.integers(1, 20), n=st.integers(0, 60), longer=st.integers(0, 30), seed=st.integers(0, 5))

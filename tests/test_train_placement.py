@@ -245,7 +245,7 @@ def test_adapters_are_trained_beside_weights_that_bitsandbytes_has_quantized(
             seed=0,
             images=[image("0")],
             open_image=lambda _: picture,
-            prompt_chat=lambda one: (Message("user", (one, "Ask one short question about this image.")),),
+            prompt_chat=lambda one, place: (Message("user", (one, "Ask one short question about this image.")),),
             questioner_path=checkpoint,
             probing=Probing(EchoTarget(None), ByLength(), PlainReward(), store, lambda text: text),
             run_dir=tmp_path / "run",

@@ -29,7 +29,7 @@ def learning_questioner(
     Raises ConfigError where the method needs skills and nobody names them.
     """
     assert config.method not in FROZEN_METHODS, config.method
-    template, focus = load_prompt(config.prompt or "questioner"), config.focus or ""
+    template, focus = load_prompt(config.prompt or "questioner"), config.focus
     topics = _topics() if config.steer == "topics" else None
     if config.method == "archive" and annotator is None:
         raise ConfigError(
@@ -80,7 +80,7 @@ def _archive(
 
     assert annotator is not None, "checked above"
     return ArchiveQuestioner(
-        Asker(model, template, how, config.focus or ""),
+        Asker(model, template, how, config.focus),
         annotator,
         similarity,
         topics=topics,

@@ -132,7 +132,8 @@ TESTBED_PROMPT = "testbed_questioner"
 
 @dataclass(frozen=True, slots=True)
 class QuestionerConfig(ModelConfig):
-    """The model that asks, and how it goes about it. `focus` is a topic of the user's that is added to its prompt.
+    """The model that asks, and how it goes about it. `focus` are topics of the user's: each image is
+    asked about under one of them, in turn. An empty one among them names none, so that the questioner just asks.
 
     `method`: "model" just asks. "uniform" is the testbed's sampler, which has no model. The others are ways to find
     failures without training: "diversity" asks for something else than it asked lately; "feedback" is told what failed
@@ -148,7 +149,7 @@ class QuestionerConfig(ModelConfig):
     method: Literal["model", "uniform", "diversity", "feedback", "difference", "best_of_n", "archive"] = "model"
     temperature: float = 1.0
     max_new_tokens: int = 64
-    focus: str | None = None
+    focus: tuple[str, ...] = ()
     steer: Literal["prompt", "topics"] = "prompt"
     shown: int = 20  # own questions that a prompt quotes, of each kind
     candidates: int = 8  # of which one is put to the target: "best_of_n", and "archive" where it is steered by topics

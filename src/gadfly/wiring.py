@@ -43,7 +43,7 @@ from gadfly.protocols import (
 )
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
-from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
+from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompts
 
 if TYPE_CHECKING:
     from gadfly.models.local import LocalModel
@@ -170,10 +170,10 @@ class Wiring:
             from gadfly.roles.asking_difference import DifferenceQuestioner
 
             target = self._model("target", self.config.target)
-            return DifferenceQuestioner(model, template, config.sampling, config.focus or "", target=target)
+            return DifferenceQuestioner(model, template, config.sampling, config.focus, target=target)
         from gadfly.roles.questioner import ModelQuestioner
 
-        return ModelQuestioner(model, template, config.sampling, config.focus or "")
+        return ModelQuestioner(model, template, config.sampling, config.focus)
 
     def learner(self, checkpoint: str | Path | None = None) -> LearningQuestioner | None:
         """A new questioner of the configured method, where that is one that goes by what became of its questions."""
@@ -200,11 +200,12 @@ class Wiring:
         return self.config.questioner.sampling
 
     @property
-    def prompt_chat(self) -> Callable[[Image], Chat]:
-        """What the questioner is asked about an image, in training as in a sweep."""
+    def prompt_chat(self) -> Callable[[Image, int], Chat]:
+        """What the questioner in training is asked about an image that has this place in the order of all, as in a
+        sweep: the user's topics in turn."""
         config = self.config.questioner
-        prompt = questioner_prompt(load_prompt(config.prompt or "questioner"), config.focus or "")
-        return lambda image: questioner_chat(image, prompt)
+        prompts = questioner_prompts(load_prompt(config.prompt or "questioner"), config.focus)
+        return lambda image, place: questioner_chat(image, prompts[place % len(prompts)])
 
     def reward(self, *, may_ask: bool = True) -> Reward:
         """A reward with an empty history: each phase of a run has its own. One that would ask the target further

@@ -41,7 +41,10 @@ VerifierUrl = Annotated[str | None, typer.Option(help="Server of the verifier, l
 Name = Annotated[str | None, typer.Option(help="Name of the run; its folder is OUT/NAME.", show_default=unset("run"))]
 Out = Annotated[str | None, typer.Option(help="Folder of the runs.", show_default=unset("runs"))]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random in the run.", show_default=unset(0))]
-Focus = Annotated[str | None, typer.Option(help="A topic for the questioner to ask about.")]
+Focus = Annotated[
+    list[str] | None,
+    typer.Option(help="A topic for the questioner to ask about; several take turns.", show_default=unset("none")),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was broken off.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 

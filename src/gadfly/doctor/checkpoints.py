@@ -59,7 +59,7 @@ def check_trainee(wiring: Wiring, image: Image) -> Iterator[Finding]:
         if placed.loading.quantization == "none":  # else it is there already, and cannot be moved
             trainee.model.to(placed.device)
         lora = lora_config(trainee, settings)
-        check_sight(trainee, trainee.model, chat_messages(wiring.prompt_chat(image)), wiring.source.open(image))
+        check_sight(trainee, trainee.model, chat_messages(wiring.prompt_chat(image, 0)), wiring.source.open(image))
         banned, named = set(banned_token_ids(trainee)), tokens_of_no_text(trainee.model.config)
         dtype = str(trainee.model.dtype).removeprefix("torch.")
     except GadflyError as fault:

@@ -25,23 +25,25 @@ class Wish:
 
 @final
 class Asker:
-    """Puts wishes to a model, in the questioner's own prompt. `focus` is the user's topic, for wishes without one.
+    """Puts wishes to a model, in the questioner's own prompt. `focus` are the user's topics, one of which, in turn,
+    stands for the topic of a wish without one.
 
     Raises ConfigError where there is a topic and the prompt has no {focus} slot.
     """
 
-    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: str = "") -> None:
-        questioner_prompt(template, focus)
+    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = ()) -> None:
+        for topic in focus:
+            questioner_prompt(template, topic)
         self._model = model
         self._template = template
         self._sampling = sampling
-        self._focus = focus
+        self._focus = focus or ("",)
 
     def ask(self, wishes: Sequence[Wish], seed: int) -> list[Completion]:
         """One reply a wish, in order; the same seed gives the same ones."""
         chats = []
-        for wish in wishes:
-            prompt = questioner_prompt(self._template, wish.topic or self._focus)
+        for place, wish in enumerate(wishes):
+            prompt = questioner_prompt(self._template, wish.topic or self._focus[(seed + place) % len(self._focus)])
             chats.append(questioner_chat(wish.image, f"{wish.note}\n\n{prompt}" if wish.note else prompt))
         return self._model.complete(chats, replace(self._sampling, seed=seed))
 

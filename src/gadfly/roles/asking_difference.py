@@ -26,7 +26,7 @@ class DifferenceQuestioner:
     count as such."""
 
     def __init__(
-        self, model: ChatModel, template: str, sampling: Sampling, focus: str = "", *, target: ChatModel
+        self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = (), *, target: ChatModel
     ) -> None:
         self._model = model
         self._target = target

@@ -25,7 +25,9 @@ _REMEMBERED = 10  # times what is shown: examples are drawn from these
 class InformedQuestioner:
     """A LearningQuestioner that quotes up to `shown` WRONG and as many RIGHT questions of its own."""
 
-    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: str = "", *, shown: int) -> None:
+    def __init__(
+        self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = (), *, shown: int
+    ) -> None:
         self._asker = Asker(model, template, sampling, focus)
         self._shown = shown
         self._note = load_prompt("asking_informed")

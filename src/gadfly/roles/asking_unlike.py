@@ -22,7 +22,9 @@ _REMEMBERED = 10  # times what is shown: equal questions are shown once
 class UnlikeQuestioner:
     """A LearningQuestioner that quotes its last `shown` different valid questions and asks for something else."""
 
-    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: str = "", *, shown: int) -> None:
+    def __init__(
+        self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = (), *, shown: int
+    ) -> None:
         self._asker = Asker(model, template, sampling, focus)
         self._shown = shown
         self._note = load_prompt("asking_unlike")

@@ -43,6 +43,11 @@ def questioner_prompt(template: str, focus: str = "") -> str:
     return fill(template.replace("{focus}\n", ""), focus="")
 
 
+def questioner_prompts(template: str, focus: Sequence[str] = ()) -> tuple[str, ...]:
+    """The texts that ask for a question, a topic each; one without a topic where there are none."""
+    return tuple(questioner_prompt(template, topic) for topic in focus or ("",))
+
+
 def questioner_chat(image: Image, prompt: str) -> Chat:
     """The chat that asks for one question about one image, given a filled prompt."""
     return (Message("user", (image, prompt)),)
@@ -93,11 +98,14 @@ class ModelQuestioner:
     """A Questioner over any model. Its completions are raw replies: whoever judges reads them with `parse_question`
     and calls an unparsable one INVALID, for training's rollouts and a sweep's questions alike."""
 
-    def __init__(self, model: ChatModel, prompt: str, sampling: Sampling, focus: str = "") -> None:
+    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = ()) -> None:
         self._model = model
-        self._prompt = questioner_prompt(prompt, focus)
+        self._prompts = questioner_prompts(template, focus)
         self._sampling = sampling
 
     def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
-        chats = [questioner_chat(image, self._prompt) for image in images]
+        chats = [
+            questioner_chat(image, self._prompts[(seed + place) % len(self._prompts)])
+            for place, image in enumerate(images)
+        ]
         return self._model.complete(chats, replace(self._sampling, seed=seed))

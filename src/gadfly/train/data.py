@@ -14,6 +14,7 @@ from PIL.Image import Image as Picture
 from gadfly.records import Chat, Image
 
 IMAGE_INDEX = "image_index"
+_PLACE = "place"
 Row = dict[str, list[Any]]
 
 
@@ -34,7 +35,7 @@ def prompt_dataset(
     images: Sequence[Image],
     order: Sequence[int],
     open_image: Callable[[Image], Picture],
-    prompt_chat: Callable[[Image], Chat],
+    prompt_chat: Callable[[Image, int], Chat],
 ) -> Dataset:
     """One row for each place in `order`: `prompt`, `image` (the decoded picture) and `image_index`.
 
@@ -46,26 +47,28 @@ def prompt_dataset(
     def rows(batch: Row) -> Row:
         chosen = [images[index] for index in batch[IMAGE_INDEX]]
         return {
-            "prompt": [chat_messages(prompt_chat(image)) for image in chosen],
+            "prompt": [
+                chat_messages(prompt_chat(image, place)) for image, place in zip(chosen, batch[_PLACE], strict=True)
+            ],
             "image": pictures.of(chosen),
             IMAGE_INDEX: list(batch[IMAGE_INDEX]),
         }
 
-    return Dataset.from_dict({IMAGE_INDEX: list(order)}).with_transform(rows)
+    return Dataset.from_dict({IMAGE_INDEX: list(order), _PLACE: range(len(order))}).with_transform(rows)
 
 
 def pair_dataset(
     pairs: Sequence[tuple[Image, str]],
     open_image: Callable[[Image], Picture],
-    prompt_chat: Callable[[Image], Chat],
+    prompt_chat: Callable[[Image, int], Chat],
 ) -> Dataset:
-    """One row for each (image, question): `prompt`, `completion`, `image`. The prompt is the one that RL uses."""
+    """One row for each (image, question): `prompt`, `completion`, `image`. The prompt is the first of RL's."""
     pictures = _BatchPictures(open_image)
 
     def rows(batch: Row) -> Row:
         chosen = [pairs[index] for index in batch["pair"]]
         return {
-            "prompt": [chat_messages(prompt_chat(image)) for image, _ in chosen],
+            "prompt": [chat_messages(prompt_chat(image, 0)) for image, _ in chosen],
             "completion": [[{"role": "assistant", "content": text}] for _, text in chosen],
             "image": pictures.of([image for image, _ in chosen]),
         }

@@ -58,7 +58,7 @@ def train_grpo(
     seed: int,
     images: Sequence[Image],
     open_image: Callable[[Image], Picture],
-    prompt_chat: Callable[[Image], Chat],
+    prompt_chat: Callable[[Image, int], Chat],
     questioner_path: str | Path,
     probing: Probing,
     run_dir: Path,
@@ -72,7 +72,8 @@ def train_grpo(
     `placed` is where and in what numbers, None for what suits this machine.
 
     `sampling` is how it writes: its seed is not used, and top_p below 1 samples from another distribution than the one
-    that is updated. `prompt_chat` is what it is asked, one image in it. Probes are stored under phase "train",
+    that is updated. `prompt_chat` is what it is asked about an image that has this place in
+    the order of all, one image in it. Probes are stored under phase "train",
     `attempt`, and the step. The same settings on the same machine give the same probes, and a resumed run gives those
     of one that was not.
 
@@ -117,7 +118,7 @@ def train_grpo(
             callbacks=[recorder],
         )
         trainer.remove_callback(PrinterCallback)
-        check_sight(trainee, trainer.model, chat_messages(prompt_chat(images[0])), open_image(images[0]))
+        check_sight(trainee, trainer.model, chat_messages(prompt_chat(images[0], 0)), open_image(images[0]))
         checkpoint = latest_checkpoint(run_dir) if resume else None
         remove_torn_checkpoints(run_dir)
         trained = run_dir / "questioner"

@@ -27,7 +27,7 @@ def train(
     images: Sequence[Image],
     pairs: Sequence[tuple[Image, str]],
     open_image: Callable[[Image], Picture],
-    prompt_chat: Callable[[Image], Chat],
+    prompt_chat: Callable[[Image, int], Chat],
     questioner_path: str | Path,
     probing: Probing | None,
     run_dir: Path,

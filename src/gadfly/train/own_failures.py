@@ -34,7 +34,7 @@ def train_on_own_failures(
     ask: Ask,
     failures: Callable[[int], Pairs],
     open_image: Callable[[Image], Picture],
-    prompt_chat: Callable[[Image], Chat],
+    prompt_chat: Callable[[Image, int], Chat],
     questioner_path: str | Path,
     run_dir: Path,
     placed: Placement | None = None,

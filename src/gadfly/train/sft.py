@@ -36,7 +36,7 @@ def train_sft(
     seed: int,
     pairs: Sequence[tuple[Image, str]],
     open_image: Callable[[Image], Picture],
-    prompt_chat: Callable[[Image], Chat],
+    prompt_chat: Callable[[Image, int], Chat],
     questioner_path: str | Path,
     run_dir: Path,
     save_to: Path,
@@ -77,7 +77,7 @@ def train_sft(
     )
     one_process_one_device(arguments.world_size, placed.device)
     trainee = load_questioner(questioner_path, settings, placed)
-    _check_template_ends(trainee, prompt_chat(pairs[0][0]), str(questioner_path))
+    _check_template_ends(trainee, prompt_chat(pairs[0][0], 0), str(questioner_path))
     with quiet_trl():
         trainer = SFTTrainer(
             model=trainee.model,
