@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from queue import Full
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,13 +28,13 @@ from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
 from gadfly.testbed import vocabulary
+from gadfly.testbed.background import in_background
 from gadfly.testbed.drawing import draw
 from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, cell_words, lessons
 from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES, generate
 
 Report = Callable[[str, int, dict[str, float]], None]
 """Gets now and then (the stage, the steps that are done, figures by name)."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed:
     embeddings = model.model.language_model.embed_tokens.weight.detach()
     choices = _choices()
     blank = vocabulary.ids()["<blank>"]
-    sights = _in_background(_make_sights, split, seed, course.n_images, course.steps)
+    sights = in_background(_make_sights, split, seed, course.n_images, course.steps)
     for step, (drawn, cells) in enumerate(sights):
         words = torch.from_numpy(cells)
         with torch.autocast("cpu", torch.bfloat16):
@@ -155,7 +153,7 @@ def _teach(
     optimizer, schedule = _optimizer(learning, course)
     figures: list[tuple[float, float, float]] = []
     with _language(model, course) as language:
-        for step, lesson in enumerate(_in_background(_make_lessons, teacher, course, split, seed, added)):
+        for step, lesson in enumerate(in_background(_make_lessons, teacher, course, split, seed, added)):
             if not (lesson.labels_B_L != IGNORED).any():
                 continue  # the teacher had nothing to say about these scenes
             loss, pointing, hits = _losses(language, model.lm_head, pointer, lesson, embeds(lesson))
@@ -298,34 +296,6 @@ def _step(
     torch.nn.utils.clip_grad_norm_(parameters, 1.0)
     optimizer.step()
     schedule.step()
-
-
-def _in_background(make: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
-    """What `make(*arguments)` gives, in the same order, made by a second process while the first one learns."""
-    context = multiprocessing.get_context("spawn")
-    queue: Any = context.Queue(maxsize=16)
-    worker = context.Process(target=_fill, args=(queue, make, *arguments), daemon=True)
-    worker.start()
-    try:
-        while (made := queue.get(timeout=300)) is not None:
-            yield made
-    finally:
-        worker.terminate()
-        worker.join()
-
-
-def _fill(queue: Any, make: Callable[..., Iterator[object]], *arguments: Any) -> None:
-    """Ends with the process that learns, however that ends: nobody would take what is made then."""
-    learner = multiprocessing.parent_process()
-    assert learner is not None
-    for made in itertools.chain(make(*arguments), [None]):
-        while learner.is_alive():
-            with contextlib.suppress(Full):
-                queue.put(made, timeout=10)
-                break
-        else:
-            queue.cancel_join_thread()  # what is under way would be waited for, and nobody reads it any more
-            return
 
 
 def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int, added: tuple[str, ...]) -> Iterator[Lesson]:
