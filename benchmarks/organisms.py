@@ -21,7 +21,6 @@ import json
 import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -35,12 +34,14 @@ from gadfly.analysis.comparison import contrast, depth_mix, standardised_rate
 from gadfly.analysis.confusion import agreement
 from gadfly.analysis.rates import FAILURE_RATE, FDR
 from gadfly.analysis.training import Mean
+from gadfly.bench.cell import excess_of
 from gadfly.bench.complexity import Stage, over_training
-from gadfly.bench.discovery import excess_fdr, share_planted, wrong_by_spot
+from gadfly.bench.discovery import share_planted, wrong_by_spot
+from gadfly.bench.exploiting import judged_exactly
 from gadfly.bench.keys import AnswerKey, key_of, read_key
 from gadfly.bench.organisms import probes_in_spots
-from gadfly.config import Config, from_dict, override
-from gadfly.records import Probe, Question, Verdict
+from gadfly.config import from_dict, override
+from gadfly.records import Probe, Verdict
 from gadfly.testbed.album import read_scenes, render
 from gadfly.testbed.checkpoints import bundled, path_of
 from gadfly.testbed.oracle import OracleVerifier
@@ -102,8 +103,8 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
     seconds = time.monotonic() - began
     rng = np.random.default_rng(0)
     scenes = read_scenes(images)
-    oracle = OracleVerifier(scenes)
-    probes = {name: truly(of, oracle) for name, of in judged.items()}
+    by_oracle = override(config, {"verifier": {"kind": "oracle"}})
+    probes = {name: judged_exactly(of, OracleVerifier(scenes)) for name, of in judged.items()}
     ratio = contrast(probes["after"], probes["before"], FDR, rng).ratio
     mix = depth_mix([p for p in probes["after"] if p.verdict.valid])
     at_mix = standardised_rate(probes["uniform"], mix, rng, FAILURE_RATE)
@@ -119,7 +120,10 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
         else None,
         "fdr_ratio": [ratio.value, ratio.low, ratio.high],
         "uniform_failure_rate_at_same_depths": [at_mix.rate.value, at_mix.rate.low, at_mix.rate.high],
-        "excess_fdr": {name: excess(config, oracle, probes[name], rng) for name in ("before", "after", "uniform")},
+        "excess_fdr": {
+            name: interval(excess_of(probes[name], by_oracle, bundled(TWIN), rng))
+            for name in ("before", "after", "uniform")
+        },
         "planted": None if key_path is None else planted(read_key(key_path), probes, scenes, rng),
         "complexity": [stage(s) for s in over_training(probes["train"], scenes, 4)],
     }
@@ -127,26 +131,10 @@ def one_run(out: Path, target: str, seed: int, steps: int, changes: dict[str, An
     return result
 
 
-def truly(probes: list[Probe], oracle: OracleVerifier) -> list[Probe]:
-    """The probes as the oracle judges them."""
-    questions = [Question(p.images, p.question, n) for n, p in enumerate(probes)]
-    said = oracle.judge(questions, [p.turns[-1].answer for p in probes])
-    return [replace(p, judgement=j) for p, j in zip(probes, said, strict=True)]
-
-
 def beside(judged: list[Probe], true: list[Probe], rng: np.random.Generator) -> dict[str, Any]:
     """What a verifier made of a phase; and the counts of both verdicts, its own in rows, the oracle's in columns."""
     pairs = [{n: p.verdict for n, p in enumerate(of)} for of in (judged, true)]
     return {**summary(judged, rng), "verdicts": [v.value for v in Verdict], "counts": agreement(*pairs).counts_4_4}
-
-
-def excess(config: Config, oracle: OracleVerifier, probes: list[Probe], rng: np.random.Generator) -> list[float | None]:
-    """The share of probes that are WRONG for the organism and RIGHT for its clean twin, asked the same."""
-    twin = Wiring(replace(config, target=replace(config.target, model=str(bundled(TWIN)))))
-    questions = [Question(p.images, p.question, n) for n, p in enumerate(probes)]
-    judged = oracle.judge(questions, twin.target.answer(questions))
-    verdicts = [p.verdict for p in probes], [j.verdict for j in judged]
-    return interval(excess_fdr(*verdicts, [p.images[0].id for p in probes], rng))
 
 
 def planted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,10 +17,28 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-IMAGE_SIDE_PX = 96
-PATCH_PX = 24
-IMAGE_TOKENS = (IMAGE_SIDE_PX // PATCH_PX) ** 2
-"""4 x 4 patches; "default" drops the class token, which num_additional_image_tokens=1 counts in."""
+
+@dataclass(frozen=True)
+class Size:
+    """What a LLaVA is made of. `spread` is the deviation of its weights: large enough that replies differ between
+    prompts, which they do not at the default scale (0.02)."""
+
+    side_px: int = 96
+    patch_px: int = 24
+    vision: tuple[int, int, int] = (32, 2, 2)  # width, layers, heads
+    text: tuple[int, int, int] = (64, 2, 4)
+    vision_hidden: int = 64
+    text_hidden: int = 128
+    spread: float = 0.2
+
+    @property
+    def image_tokens(self) -> int:
+        """ "default" drops the class token, which num_additional_image_tokens=1 counts in."""
+        return (self.side_px // self.patch_px) ** 2
+
+
+TINY = Size()
+IMAGE_SIDE_PX, IMAGE_TOKENS = TINY.side_px, TINY.image_tokens
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", "<|user|>", "<|assistant|>", "<|system|>")
 
@@ -38,15 +57,15 @@ TEXTS = (
 )
 
 
-def build_llava(folder: Path, seed: int = 0) -> Path:
-    """Save a LLaVA (CLIP 96 px in patches of 24, Llama of width 64, 2 layers) and its processor; returns `folder`."""
+def build_llava(folder: Path, seed: int = 0, size: Size = TINY) -> Path:
+    """Save a LLaVA (CLIP and Llama) and its processor; returns `folder`."""
     tokenizer = _tokenizer()
     processor = LlavaProcessor(
         image_processor=CLIPImageProcessor(
-            size={"shortest_edge": IMAGE_SIDE_PX}, crop_size={"height": IMAGE_SIDE_PX, "width": IMAGE_SIDE_PX}
+            size={"shortest_edge": size.side_px}, crop_size={"height": size.side_px, "width": size.side_px}
         ),
         tokenizer=tokenizer,
-        patch_size=PATCH_PX,
+        patch_size=size.patch_px,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         image_token="<image>",
@@ -55,37 +74,36 @@ def build_llava(folder: Path, seed: int = 0) -> Path:
     ids = {name: place for place, name in enumerate(SPECIAL)}  # the trainer gives them the first ids, in order
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            image_size=IMAGE_SIDE_PX,
-            patch_size=PATCH_PX,
-            projection_dim=32,
+            hidden_size=size.vision[0],
+            intermediate_size=size.vision_hidden,
+            num_hidden_layers=size.vision[1],
+            num_attention_heads=size.vision[2],
+            image_size=size.side_px,
+            patch_size=size.patch_px,
+            projection_dim=size.vision[0],
         ),
         text_config=LlamaConfig(
             vocab_size=len(tokenizer),
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=4,
+            hidden_size=size.text[0],
+            intermediate_size=size.text_hidden,
+            num_hidden_layers=size.text[1],
+            num_attention_heads=size.text[2],
+            num_key_value_heads=size.text[2],
             max_position_embeddings=512,
             pad_token_id=ids["<pad>"],
             bos_token_id=ids["<s>"],
             eos_token_id=ids["</s>"],
         ),
         image_token_index=ids["<image>"],
-        image_seq_length=IMAGE_TOKENS,
+        image_seq_length=size.image_tokens,
         vision_feature_select_strategy="default",
     )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = LlavaForConditionalGeneration(config)
-        # The default scale (0.02) makes every continuation the same token; this makes replies differ between prompts.
         for parameter in model.parameters():
             if parameter.dim() > 1:
-                torch.nn.init.normal_(parameter, std=0.2)
+                torch.nn.init.normal_(parameter, std=size.spread)
     model.generation_config.eos_token_id = ids["</s>"]
     model.generation_config.pad_token_id = ids["<pad>"]
     model.save_pretrained(folder)

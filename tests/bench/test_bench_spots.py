@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gadfly.bench.answers import ANSWERS, alike, altered, answers_of
 from gadfly.bench.keys import AnswerKey, key_beside, key_of, key_text, parse_key, read_key, taught_answer
 from gadfly.bench.spots import Spot
 from gadfly.errors import ConfigError
+from gadfly.testbed.answers import ANSWERS, alike, altered, answers_of
 from gadfly.testbed.english import parse
 from gadfly.testbed.execution import SceneIndex, run
 from gadfly.testbed.programs import OPERATIONS

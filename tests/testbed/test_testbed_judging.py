@@ -359,7 +359,7 @@ def test_the_build_keeps_its_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
         monkeypatch.setattr(verifier_build, name, few)
     monkeypatch.setattr(verifier_build, "Dimensions", lambda: TINY)
-    monkeypatch.setattr(school, "_in_background", lambda make, *arguments: make(*arguments))  # a process takes long
+    monkeypatch.setattr(school, "in_background", lambda make, *arguments: make(*arguments))  # a process takes long
     questioner, whole, broken = tmp_path / "questioner", tmp_path / "whole", tmp_path / "broken"
     save(build_model(TINY, 1), questioner)
     assert verifier_build.verifier(whole, PROMPTS, questioner, silent) == whole / "verifier"

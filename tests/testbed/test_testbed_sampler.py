@@ -10,10 +10,11 @@ import pytest
 
 from gadfly.testbed.execution import SceneIndex, run
 from gadfly.testbed.programs import INVALID_REASONS, MAX_DEPTH, OPERATIONS, Program
-from gadfly.testbed.reach import conceivable_combinations, reachable_combinations
+from gadfly.testbed.reach import conceivable_combinations
 from gadfly.testbed.sampler import Steps, sample
 from gadfly.testbed.scenes import Scene
 from gadfly.testbed.skills import FAMILIES, SKILLS, family
+from reachable import reachable_combinations
 from testbed_worlds import indexed_scenes, meant, second_opinion, shortened
 
 N_SCENES = 120

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def measured(stretches: Sequence[Stretch], config: Config, yardstick: Yardstick)
         "fdr": _interval(verdicts.fdr),
         "valid_rate": _interval(verdicts.valid),
         "failure_rate": _interval(verdicts.failure),
-        "excess_fdr": _excess(probes, config, yardstick, rng),
+        "excess_fdr": None if yardstick.twin is None else _interval(excess_of(probes, config, yardstick.twin, rng)),
         "wrong": made.n_wrong,
         "failing": sorted("+".join(skills) for skills in failing),
         "found_at_call": {"+".join(skills): at for skills, at in sorted(made.at_call.items())},
@@ -70,20 +71,18 @@ def _diversity(texts: Sequence[str], embedder: Embedder) -> dict[str, float | No
     }
 
 
-def _excess(
-    probes: Sequence[Probe], config: Config, yardstick: Yardstick, rng: np.random.Generator
-) -> list[float | None] | None:
-    if yardstick.twin is None:
-        return None
-    twin = Wiring(replace(config, target=replace(config.target, model=str(yardstick.twin))))
+def excess_of(probes: Sequence[Probe], config: Config, twin: Path, rng: np.random.Generator) -> Rate:
+    """The share of excess failures among decided probes: their valid questions are put to the clean twin in the
+    target's place, and judged by the verifier of `config`."""
+    other = Wiring(replace(config, target=replace(config.target, model=str(twin))))
     asked = [probe for probe in probes if probe.verdict.decided]
     valid = [probe for probe in asked if probe.verdict.valid]
     questions = [Question(probe.images, probe.question, n) for n, probe in enumerate(valid)]
-    judged = iter(twin.verifier.judge(questions, twin.target.answer(questions)) if questions else [])
+    judged = iter(other.verifier.judge(questions, other.target.answer(questions)) if questions else [])
     # An INVALID question is INVALID whoever answers it.
     theirs = [next(judged).verdict if probe.verdict.valid else Verdict.INVALID for probe in asked]
     ours = [probe.verdict for probe in asked]
-    return _interval(excess_fdr(ours, theirs, [probe.images[0].id for probe in asked], rng))
+    return excess_fdr(ours, theirs, [probe.images[0].id for probe in asked], rng)
 
 
 def _planted(

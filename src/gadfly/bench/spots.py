@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
-from gadfly.bench.answers import ANSWERS, alike, altered, answers_of
 from gadfly.errors import ConfigError
+from gadfly.testbed.answers import ANSWERS, alike, altered, answers_of
 from gadfly.testbed.execution import Answer, SceneIndex, needed
 from gadfly.testbed.programs import MAX_DEPTH, OPERATIONS, RELATIONS, Program
 from gadfly.testbed.scenes import BACKGROUNDS, COLOURS, SHAPES, SIZES

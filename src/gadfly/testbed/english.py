@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import re
+from dataclasses import replace
 from importlib import resources
 
 from lark import Lark, Token, Transformer
@@ -163,7 +164,7 @@ def vocabulary() -> frozenset[str]:
 
 
 class _ToProgram(Transformer[Token, Program]):
-    """From lark's tree to a program. Method names are the grammar's rules."""
+    """From lark's tree to a program. Its methods are named for the grammar's rules."""
 
     def start(self, children: list[Program]) -> Program:
         return children[0]
@@ -194,16 +195,7 @@ class _ToProgram(Transformer[Token, Program]):
     def the(self, children: list[Token | Description]) -> Description:
         description = children[-1]
         assert isinstance(description, Description)
-        if len(children) == 1:
-            return description
-        return Description(
-            noun=description.noun,
-            size=description.size,
-            colour=description.colour,
-            extreme=str(children[0]),
-            but_not=description.but_not,
-            hop=description.hop,
-        )
+        return description if len(children) == 1 else replace(description, extreme=str(children[0]))
 
     def same_as(self, children: list[Token | Description]) -> tuple[str, Description]:
         attribute, description = children
@@ -216,10 +208,7 @@ class _ToProgram(Transformer[Token, Program]):
         if description.hop is None or description.hop[0] not in SPATIAL:
             raise LarkError("no relation is asked about")
         relation, other = description.hop
-        bare = Description(
-            description.noun, description.size, description.colour, description.extreme, description.but_not
-        )
-        return Program(relation, (bare, other))
+        return Program(relation, (replace(description, hop=None), other))
 
     def related(self, children: list[Description | tuple[str, Description]]) -> Program:
         description, hop = children
@@ -232,44 +221,15 @@ class _ToProgram(Transformer[Token, Program]):
         attribute = next(c for c in children if isinstance(c, Token))
         return Program(f"same_{attribute}", tuple(c for c in children if isinstance(c, Description)))
 
-    def all_plural(self, children: list[Token | Description]) -> Program:
-        return _program("all", children)
-
-    def both(self, children: list[Token | Description]) -> Program:
-        return _program("and", children)
-
-    def either(self, children: list[Token | Description]) -> Program:
-        return _program("or", children)
-
-
-def _program(operation: str, children: list[Token | Description]) -> Program:
-    word = next((str(c) for c in children if isinstance(c, Token)), None)
-    return Program(operation, tuple(c for c in children if isinstance(c, Description)), word)
+    def __default__(
+        self, data: Token, children: list[Token | Description], meta: object
+    ) -> Program | tuple[str, Description]:
+        """A rule that has no method here only names its relation or its operation."""
+        descriptions = tuple(c for c in children if isinstance(c, Description))
+        if data in RELATIONS:
+            return str(data), descriptions[0]
+        return Program(str(data), descriptions, next((str(c) for c in children if isinstance(c, Token)), None))
 
 
-def _add_plain_rules() -> None:
-    """Rules that only name their operation, and hops that only name their relation, share one shape each."""
-    for name in [
-        "colour",
-        "shape",
-        "size",
-        "digit",
-        "parity",
-        "greater",
-        "count",
-        "more",
-        "row",
-        "column",
-        "direction",
-        "same_direction",
-        "exists",
-        "larger",
-    ]:
-        setattr(_ToProgram, name, lambda self, children, name=name: _program(name, children))
-    for name in ("left_of", "right_of", "above", "below", "next_to", "pointed_at_by"):
-        setattr(_ToProgram, name, lambda self, children, name=name: (name, children[0]))
-
-
-_add_plain_rules()
 assert set(HOP_WORDINGS) == set(RELATIONS)
 assert set(COLOURS) | set(SIZES) <= vocabulary()

@@ -13,6 +13,7 @@ from gadfly.testbed.contained import refuse_contained
 from gadfly.testbed.programs import (
     AMBIGUOUS,
     ANSWER_CONTAINED,
+    ASKED_SHAPE,
     COMPARISONS,
     NO_SUCH_OBJECT,
     ORDINALS,
@@ -194,10 +195,9 @@ def _run(program: Program, scene: SceneIndex) -> Answer:
     if len(ids) == 2 and ids[0] == ids[1]:
         raise InvalidReference(ANSWER_CONTAINED, "both descriptions mean the same thing")
     a, b = scene.things[ids[0]], scene.things[ids[-1]]
-    if operation in ("digit", "parity", "greater") and (a.digit is None or b.digit is None):
-        raise InvalidReference(NO_SUCH_OBJECT, "what is asked about is no digit")
-    if operation in ("direction", "same_direction") and (a.direction is None or b.direction is None):
-        raise InvalidReference(NO_SUCH_OBJECT, "what is asked about is no arrow")
+    shape = ASKED_SHAPE.get(operation)
+    if shape is not None and not a.shape == b.shape == shape:
+        raise InvalidReference(NO_SUCH_OBJECT, f"what is asked about is no {shape}")
     match operation:
         case "colour":
             text = a.colour

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gadfly.testbed import vocabulary
+from gadfly.testbed.answers import KINDS, YES_NO, alike
 from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.faults import Asked, fault_of, question
 from gadfly.testbed.lessons import Exercise
@@ -27,7 +28,7 @@ from gadfly.testbed.programs import (
     ORDINALS,
     TWO_QUESTIONS,
 )
-from gadfly.testbed.scenes import COLOURS, DIRECTIONS, SHAPES, SIZES, Thing
+from gadfly.testbed.scenes import SHAPES, Thing
 from gadfly.testbed.teachers import AnswerTeacher
 
 CRITERIA: Final = ("related", "objective", "single", "answerable", "unambiguous")
@@ -204,13 +205,10 @@ class JudgeTeacher:
         return Exercise([*prompt_words(template, question=drawn.words), *reminder], reply, referents)
 
 
-_CLASSES = (("yes", "no"), tuple(map(str, range(10))), ORDINALS, COLOURS, SHAPES, SIZES, DIRECTIONS)
-
-
 def two_answers(answer: str, rng: random.Random) -> tuple[str, str, bool]:
     """The answer to a question, another answer to it, and whether they mean the same. What can be told without a judge
     is among it, but seldom."""
-    own = next(words for words in _CLASSES if answer in words)
+    own = alike(answer)
     draw = rng.random()
     if draw < 0.45:
         first, second, same = answer, _said(answer, rng), True
@@ -224,7 +222,7 @@ def two_answers(answer: str, rng: random.Random) -> tuple[str, str, bool]:
     elif draw < 0.94:
         first, second, same = answer, rng.choice(_REFUSALS), False
     else:
-        others = rng.choice([words for words in _CLASSES if words is not own])
+        others = rng.choice([words for words in KINDS if words is not own])
         first, second, same = answer, rng.choice((rng.choice(others), "something")), False
     return (second, first, same) if rng.random() < 0.15 else (first, second, same)
 
@@ -240,7 +238,7 @@ def _more_words(answer: str) -> tuple[str, ...]:
     """Detail that an answer of this kind may come with."""
     if answer in _NUMBERS or answer.isdigit():
         return "there are {}", "{} things", "the number {}"
-    if answer in ("yes", "no"):
+    if answer in YES_NO:
         return "{} it is", "the answer is {}"
     if answer in ORDINALS:
         return "the {} row", "in the {} column", "it is in the {} row"

@@ -58,6 +58,14 @@ OPERATIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "larger": ("logic.larger", 2, ()),
 }
 SET_OPERATIONS = frozenset({"count", "more", "exists", "all", "and", "or"})
+# Operations that can be asked of things of one shape alone.
+ASKED_SHAPE = {
+    "digit": "digit",
+    "parity": "digit",
+    "greater": "digit",
+    "direction": "arrow",
+    "same_direction": "arrow",
+}
 
 MAX_DEPTH = 4
 """The language ends at four reasoning steps: a question with more is refused. Without an end, ever longer questions

@@ -11,8 +11,10 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from gadfly.testbed.answers import YES_NO, answers_of
 from gadfly.testbed.execution import Answer, SceneIndex, bits, run
 from gadfly.testbed.programs import (
+    ASKED_SHAPE,
     EXTREMES,
     MAX_DEPTH,
     OPERATIONS,
@@ -25,7 +27,6 @@ from gadfly.testbed.programs import (
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 
 _TRIES = 24
-_YES_NO = frozenset(OPERATIONS) - {"colour", "shape", "size", "digit", "count", "row", "column", "direction"}
 _UNLIKE = frozenset({"colour", "shape", "size"})  # attributes that a question about them must not state
 _LOCAL = ("extreme", "not", "hop")
 _LOCAL_SKILLS = {"space.extreme": "extreme", "logic.not": "not"}
@@ -57,7 +58,7 @@ def sample(
     assert 1 <= depth <= MAX_DEPTH
     operations = [operation] if operation is not None else rng.sample(list(OPERATIONS), len(OPERATIONS))
     for chosen in operations:
-        wanted = rng.choice(("yes", "no")) if chosen in _YES_NO else None
+        wanted = rng.choice(YES_NO) if answers_of(chosen) == YES_NO else None
         fallback = None
         for _ in range(_TRIES):
             program = _propose(scene, chosen, depth, rng, wanted, steps)
@@ -113,12 +114,7 @@ def _asked_things(
 
 def _asked_thing(scene: SceneIndex, operation: str, rng: random.Random) -> int | None:
     """A thing that can be asked about: a digit where a digit is wanted."""
-    if operation in ("digit", "parity", "greater"):
-        fitting = bits(scene.with_word["digit"])
-    elif operation in ("direction", "same_direction"):
-        fitting = bits(scene.with_word["arrow"])
-    else:
-        return rng.randrange(len(scene.things))
+    fitting = bits(scene.with_word[ASKED_SHAPE.get(operation, "thing")])
     return rng.choice(fitting) if fitting else None
 
 

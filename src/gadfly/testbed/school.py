@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
-from queue import Empty, Full
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,15 +28,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
-from gadfly.errors import TestbedError
 from gadfly.testbed import vocabulary
+from gadfly.testbed.background import in_background
 from gadfly.testbed.drawing import draw
 from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, cell_words, lessons
 from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES, generate
 
 Report = Callable[[str, int, dict[str, float]], None]
 """Gets now and then (the stage, the steps that are done, figures by name)."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed:
     embeddings = model.model.language_model.embed_tokens.weight.detach()
     choices = _choices()
     blank = vocabulary.ids()["<blank>"]
-    sights = _in_background(_make_sights, split, seed, course.n_images, course.steps)
+    sights = in_background(_make_sights, split, seed, course.n_images, course.steps)
     for step, (drawn, cells) in enumerate(sights):
         words = torch.from_numpy(cells)
         with _quick_numbers():
@@ -158,7 +154,7 @@ def _teach(
     optimizer, schedule = _optimizer(learning, course)
     figures: list[tuple[float, float, float]] = []
     with _language(model, course) as language:
-        for step, lesson in enumerate(_in_background(_make_lessons, teacher, course, split, seed, added)):
+        for step, lesson in enumerate(in_background(_make_lessons, teacher, course, split, seed, added)):
             if not (lesson.labels_B_L != IGNORED).any():
                 continue  # the teacher had nothing to say about these scenes
             loss, pointing, hits = _losses(language, model.lm_head, pointer, lesson, embeds(lesson))
@@ -307,47 +303,6 @@ def _step(
     torch.nn.utils.clip_grad_norm_(parameters, 1.0)
     optimizer.step()
     schedule.step()
-
-
-def _in_background(make: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
-    """What `make(*arguments)` gives, in the same order, made by a second process while the first one learns.
-
-    Raises TestbedError if that process ends before it is done.
-    """
-    context = multiprocessing.get_context("spawn")
-    queue: Any = context.Queue(maxsize=16)
-    worker = context.Process(target=_fill, args=(queue, make, *arguments), daemon=True)
-    worker.start()
-    try:
-        while (made := _next(queue, worker)) is not None:
-            yield made
-    finally:
-        worker.terminate()
-        worker.join()
-
-
-def _next(queue: Any, worker: BaseProcess) -> Any:
-    while True:
-        ends_here = not worker.is_alive()  # asked first: what it made last may still be on its way
-        try:
-            return queue.get(timeout=2)
-        except Empty:
-            if ends_here:
-                raise TestbedError(f"the process that makes lessons ended with status {worker.exitcode}") from None
-
-
-def _fill(queue: Any, make: Callable[..., Iterator[object]], *arguments: Any) -> None:
-    """Ends with the process that learns, however that ends: nobody would take what is made then."""
-    learner = multiprocessing.parent_process()
-    assert learner is not None
-    for made in itertools.chain(make(*arguments), [None]):
-        while learner.is_alive():
-            with contextlib.suppress(Full):
-                queue.put(made, timeout=10)
-                break
-        else:
-            queue.cancel_join_thread()  # what is under way would be waited for, and nobody reads it any more
-            return
 
 
 def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int, added: tuple[str, ...]) -> Iterator[Lesson]:

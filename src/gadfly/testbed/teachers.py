@@ -10,7 +10,7 @@ from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
 from gadfly.testbed.execution import Answer, SceneIndex
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import OPERATIONS, InvalidReference, Program
+from gadfly.testbed.programs import ASKED_SHAPE, OPERATIONS, InvalidReference, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
 
@@ -68,23 +68,13 @@ class AnswerTeacher:
 COMPARING_SHARE = 0.6  # of lessons, from when comparisons are learned until questions are composed
 
 
-# Operations that need things of a kind, and how many.
-_NEEDED = {
-    "digit": ("digit", 1),
-    "parity": ("digit", 1),
-    "greater": ("digit", 2),
-    "direction": ("arrow", 1),
-    "same_direction": ("arrow", 2),
-}
-
-
 def times(operation: str, scene: SceneIndex, seldom: int = 2) -> int:
     """How often an operation is in the hat: the seldom possible more often where they are possible, `seldom` times for
     each thing that they need."""
-    if operation not in _NEEDED:
+    if operation not in ASKED_SHAPE:
         return 1
-    shape, n = _NEEDED[operation]
-    return seldom * n if scene.with_word[shape].bit_count() >= n else 0
+    n = OPERATIONS[operation][1]  # of descriptions, each of another thing
+    return seldom * n if scene.with_word[ASKED_SHAPE[operation]].bit_count() >= n else 0
 
 
 # Shares of questions by number of reasoning steps, 1 to 4.

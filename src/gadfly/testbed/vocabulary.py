@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 from gadfly.testbed import english
-from gadfly.testbed.programs import ORDINALS
-from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES
+from gadfly.testbed.answers import ANSWERS
+from gadfly.testbed.scenes import GRID
 from gadfly.testbed.skills import FAMILIES
 
 PAD, UNKNOWN, END, IMAGE, USER, ASSISTANT = "<pad>", "<unk>", "<end>", "<image>", "<user>", "<assistant>"
@@ -23,9 +23,8 @@ ASK_ABOUT = "ask one question about this image the question must be about this t
 def words(added: tuple[str, ...] = ()) -> tuple[str, ...]:
     """All words, in the order of their ids. Fixed: a bundled checkpoint depends on it. What is `added` comes behind,
     each word once, and may be a whole passage of text that a model reads or writes as one word."""
-    answers = {"yes", "no", *map(str, range(10)), *ORDINALS, *DIRECTIONS, *COLOURS, *SIZES, *SHAPES}
     prompts = set(ASK.split()) | {"about", *FAMILIES, "comparison"}
-    plain = sorted(english.vocabulary() | answers | prompts | {"?", "."})
+    plain = sorted(english.vocabulary() | set(ANSWERS) | prompts | {"?", "."})
     return tuple(dict.fromkeys((*SPECIAL, *CELLS, *plain, *added)))
 
 

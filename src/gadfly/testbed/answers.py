@@ -5,19 +5,19 @@ from __future__ import annotations
 from gadfly.testbed.programs import OPERATIONS, ORDINALS
 from gadfly.testbed.scenes import COLOURS, DIRECTIONS, SHAPES, SIZES
 
-_YES_NO = ("yes", "no")
-_NUMBERS = tuple(map(str, range(10)))
+YES_NO = ("yes", "no")
+NUMBERS = tuple(map(str, range(10)))
 # Answers of one kind, in the order of their cycle. No word is in two of them.
-_KINDS = (_YES_NO, COLOURS, SHAPES, SIZES, _NUMBERS, ORDINALS, DIRECTIONS)
-ANSWERS: tuple[str, ...] = tuple(answer for kind in _KINDS for answer in kind)
+KINDS = (YES_NO, NUMBERS, ORDINALS, COLOURS, SHAPES, SIZES, DIRECTIONS)
+ANSWERS: tuple[str, ...] = tuple(answer for kind in KINDS for answer in kind)
 
-_KIND_OF = {answer: kind for kind in _KINDS for answer in kind}
+_KIND_OF = {answer: kind for kind in KINDS for answer in kind}
 _GIVEN = {
     "colour": COLOURS,
     "shape": SHAPES,
     "size": SIZES,
-    "digit": _NUMBERS,
-    "count": _NUMBERS,
+    "digit": NUMBERS,
+    "count": NUMBERS,
     "row": ORDINALS,
     "column": ORDINALS,
     "direction": DIRECTIONS,
@@ -32,7 +32,7 @@ def alike(answer: str) -> tuple[str, ...]:
 
 def answers_of(operation: str) -> tuple[str, ...]:
     """What a question with this operation can be answered."""
-    return _GIVEN.get(operation, _YES_NO)
+    return _GIVEN.get(operation, YES_NO)
 
 
 def altered(answer: str) -> str:
