@@ -26,22 +26,25 @@ from gadfly.wiring import Wiring
 
 
 class Blind:
-    """Answers as the oracle does, but for questions that hold one of its words."""
+    """Answers as the oracle does, but for questions that hold one of its words, or ask about what has one of them as
+    an attribute. `wiring` is that of the images which it is shown."""
 
-    def __init__(self, wiring: Wiring, words: Sequence[str]) -> None:
-        self._knows = wiring.null_target
+    def __init__(self, words: Sequence[str]) -> None:
         self._words = set(words)
+        self.wiring: Wiring
         self.n_asked = 0
 
     def answer(self, questions: Sequence[Question]) -> list[Completion]:
         self.n_asked += len(questions)
+        assert self.wiring.grounder is not None
+        known, referents = self.wiring.null_target.answer(questions), self.wiring.grounder.referents(questions)
         return [
-            Completion("so so") if self._words & set(re.findall("[a-z]+", question.text.lower())) else known
-            for question, known in zip(questions, self._knows.answer(questions), strict=True)
+            Completion("so so") if self._words & {*re.findall("[a-z]+", question.text.lower()), *(some or ())} else one
+            for question, one, some in zip(questions, known, referents, strict=True)
         ]
 
 
-BLIND = {"own": ("row", "purple"), "alike": ("row", "green"), "good": ()}
+BLIND = {"own": ("row", "purple"), "alike": ("row", "green"), "good": (), "long-sighted": ("size.small",)}
 
 
 @contextmanager
@@ -51,7 +54,9 @@ def blind_targets() -> Iterator[dict[str, Blind]]:
 
     def target(self: Wiring) -> Blind:
         name = self.config.target.model
-        return made.setdefault(name, Blind(self, BLIND[name]))
+        blind = made.setdefault(name, Blind(BLIND[name]))
+        blind.wiring = self
+        return blind
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Wiring, "target", property(target))
@@ -67,7 +72,11 @@ def targets() -> Iterator[dict[str, Blind]]:
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of 700 questions about three images in five of an album."""
-    folder = tmp_path_factory.mktemp("followups")
+    with blind_targets():
+        return sweep_of(tmp_path_factory.mktemp("followups"), "own", n=700)
+
+
+def sweep_of(folder: Path, target: str, n: int) -> Path:
     render(folder / "album", n=160, split="probe", seed=3)
     config = from_dict(
         {
@@ -75,13 +84,13 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "out": str(folder),
             "images": {"path": str(folder / "album"), "heldout_share": 0.4},
             "questioner": {"method": "uniform"},
-            "target": {"model": "own"},
+            "target": {"model": target},
             "verifier": {"kind": "oracle"},
             "reward": {"embedder": "hash"},
-            "sweep": {"n": 700},
+            "sweep": {"n": n},
         }
     )
-    with blind_targets(), run_folder.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         runs.sweep(Wiring(config), store)
     return folder / "swept"
 
@@ -157,6 +166,23 @@ def test_fresh_images_are_needed(cli: Cli, run: Path, tmp_path: Path) -> None:
     kept = cli("analyze", run, "--json")
     assert kept.status == 0 and "could not be measured" not in kept.err
     assert [m["confirmation"] for m in json.loads(kept.out)["search"]["modes"]].count("confirmed") == 1
+
+
+@pytest.mark.slow
+def test_what_is_asked_about_is_kept_when_the_images_go(cli: Cli, tmp_path: Path, targets: dict[str, Blind]) -> None:
+    run = sweep_of(tmp_path, "long-sighted", n=400)
+    render(tmp_path / "more", n=60, split="fresh", seed=4)
+    asked = cli("confirm", run, "--images", tmp_path / "more", "--max-modes", 1)
+    assert asked.status == 0, asked.err
+    path = run / "findings/sweep/modes.json"
+    written = path.read_bytes()
+    (mode,) = (mode for mode in json.loads(written)["modes"] if mode["confirmation"] == "confirmed")
+    assert mode["items"] == ["referent:size.small"] and mode["confirmed_failure"]["n"] >= 30
+    for folder in ("album", "more"):
+        shutil.rmtree(tmp_path / folder)
+        said = cli("analyze", run)
+        assert said.status == 0 and "no referents" not in said.err
+        assert path.read_bytes() == written
 
 
 @pytest.mark.slow

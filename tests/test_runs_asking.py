@@ -55,7 +55,10 @@ def test_a_run_that_was_broken_off_asks_the_same_as_one_that_was_not(name: str, 
     settings = METHODS[name]
     whole, calls = asked(config_of(images, tmp_path / "whole", settings))
     assert len(whole) == 48 and calls <= 48  # equal questions about an image are put once in a step
-    assert sum(probe.verdict.valid for probe in whole) > 16  # it is asked for families that it is bad at, too
+    if name == "uniform":  # drawn from what can be asked
+        assert all(probe.verdict.valid for probe in whole)
+    # A question may not fit its image, but it is one: 45 to 48 of 48 are, and 20 under a prompt that was not taught.
+    assert sum("not_grammatical" in (probe.judgement.reason or "") for probe in whole) <= 6
     # 36 calls: the third step would need up to 16 more, and is not begun.
     first, first_calls = asked(config_of(images, tmp_path / "broken", {**settings, "limits.max_target_calls": 36}))
     assert len(first) == 32 and first_calls <= 36

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
-from gadfly.analysis.clustered import tail
+from gadfly.analysis.clustered import tail, tail_within
 from gadfly.analysis.mining import Flags, MiningSettings, Whole, mine, try_all
 
 SMALL = MiningSettings(min_probes=4, min_images=3, min_wrong_images=2)
@@ -67,23 +67,40 @@ def test_special_cases_are_not_joined() -> None:
 
 def test_the_tail_is_the_binomial_one() -> None:
     n, wrong, one = np.array([20.0, 20.0, 50.0]), np.array([9.0, 0.0, 50.0]), np.ones(3)
-    p, z = tail(n, wrong, one, np.array([0.3, 0.3, 0.9]), 0.0)
+    p, z = tail(n, wrong, one, np.array([0.3, 0.3, 0.9]))
     assert p == pytest.approx([binom.sf(8, 20, 0.3), 1.0, 0.9**50])
     # 2 · (9 ln(9/6) + 11 ln(11/14)); none of 20: -sqrt(2 · 20 · ln(1/0.7))
     assert z[:2] == pytest.approx(
         [np.sqrt(2 * (9 * np.log(1.5) + 11 * np.log(11 / 14))), -np.sqrt(40 * np.log(1 / 0.7))]
     )
     # An effect of 2 halves the trials: 5 of 10.
-    assert tail(np.array([20.0]), np.array([10.0]), np.array([2.0]), np.array([0.3]), 0.0)[0] == pytest.approx(
+    assert tail(np.array([20.0]), np.array([10.0]), np.array([2.0]), np.array([0.3]))[0] == pytest.approx(
         [binom.sf(4, 10, 0.3)]
     )
 
 
-def test_without_replacement_it_is_close_to_the_hypergeometric_tail() -> None:
-    # Half of 60 probes, 6 of which are WRONG, hold 5 or all 6 of them.
-    for wrong in (5, 6):
-        p, _ = tail(np.array([30.0]), np.array([float(wrong)]), np.ones(1), np.array([0.1]), 0.5)
-        assert p[0] == pytest.approx(hypergeom.sf(wrong - 1, 60, 6, 30), rel=0.35)
+def test_within_a_whole_it_is_close_to_the_hypergeometric_tail() -> None:
+    rng = np.random.default_rng(0)
+    whole = np.exp(rng.uniform(np.log(12), np.log(5000), size=6000)).astype(int)
+    n, all_wrong = rng.integers(1, whole), rng.integers(1, whole)
+    wrong = rng.integers(np.maximum(0, n + all_wrong - whole), np.minimum(n, all_wrong) + 1)
+    exact = hypergeom.sf(wrong - 1, whole, all_wrong, n)
+    far = (exact > 1e-10) & (exact < 0.5)
+    assert far.sum() > 1500
+    p, z = tail_within(*(some[far].astype(float) for some in (n, wrong, np.ones(6000), whole, all_wrong)))
+    times = p / exact[far]
+    assert times.min() > 0.99 and times.max() < 10 and np.quantile(times, 0.95) < 1.6
+    assert (z[exact[far] < 0.01] > 0).all()
+
+
+def test_within_a_whole_by_hand() -> None:
+    # Of 17 probes 13 are WRONG, and they are the part. One way of 17! / 13! 4! = 2,380 is like that.
+    p, z = tail_within(np.array([13.0]), np.array([13.0]), np.ones(1), 17, 13)
+    assert 1 / 2380 < p[0] < 2 / 2380
+    assert z[0] == pytest.approx(np.sqrt(2 * (13 * np.log(17 / 13) + 4 * np.log(17 / 4))))
+    # With twice as many of all that are worth one each it is the same; the whole in place of a part tells nothing.
+    assert tail_within(np.array([26.0]), np.array([26.0]), np.array([2.0]), 34, 26)[0] == pytest.approx(p)
+    assert tail_within(np.array([17.0]), np.array([13.0]), np.ones(1), 17, 13)[0] == [1.0]
 
 
 def planted(n: int = 3000, seed: int = 0) -> tuple[Flags, Flags, Whole, tuple[str, ...]]:

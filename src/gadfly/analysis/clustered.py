@@ -115,26 +115,58 @@ def rate_by_image(wrong_N: NDArray[np.bool_], image_N: NDArray[np.int64], member
     return clustered_rates(sums_of_groups(np.zeros(len(rows), np.int64), image_N[rows], wrong_N[rows], 1))[0]
 
 
-def tail(
-    n_M: Floats, wrong_M: Floats, effect_M: Floats, rate_M: Floats, share_M: Floats | float
-) -> tuple[Floats, Floats]:
+def tail(n_M: Floats, wrong_M: Floats, effect_M: Floats, rate_M: Floats) -> tuple[Floats, Floats]:
     """(p, z): how likely so many WRONG or more are at the rate `rate_M`, and the signed root of the deviance.
 
     The binomial tail at the effective number of trials, n / effect (Korn & Graubard, Survey Methodology 24, 1998, put
-    it into the exact interval so), by the incomplete beta function, which needs no whole numbers. `share_M` is the
-    share that the itemset has in the probes that `rate_M` was taken from: drawing without replacement shrinks the
-    variance by 1 - share, as the hypergeometric distribution has it."""
-    effective_M = n_M / (effect_M * np.maximum(1 - share_M, 1e-9))
-    successes_M = wrong_M / n_M * effective_M
-    failures_M = effective_M - successes_M
-    p_M = np.where(successes_M > 0, betainc(np.maximum(successes_M, 1e-12), failures_M + 1, rate_M), 1.0)
-    expected_M = rate_M * effective_M
+    it into the exact interval so), by the incomplete beta function, which needs no whole numbers."""
+    trials_M, wrong_M = n_M / effect_M, wrong_M / effect_M
+    p_M = np.where(wrong_M > 0, betainc(np.maximum(wrong_M, 1e-12), trials_M - wrong_M + 1, rate_M), 1.0)
+    expected_M = rate_M * trials_M
+    return p_M, _signed_root(wrong_M - expected_M, _deviance(wrong_M, trials_M, expected_M))
+
+
+def tail_within(
+    n_M: Floats, wrong_M: Floats, effect_M: Floats, of_n: Floats | int, of_wrong: Floats | int
+) -> tuple[Floats, Floats]:
+    """(p, z) as of `tail`, but for parts of a whole that has `of_n` probes, `of_wrong` of them WRONG: how likely so
+    many or more of those are in a part, were it drawn from the whole. p is 1 where the part is the whole.
+
+    The hypergeometric tail at the effective numbers of trials by Wise's binomial (Biometrika 41, 1954), of what is the
+    least in number: the rest, all that are RIGHT, the part, or all that are WRONG. Down to 1e-10 it is 1 to 10 times
+    the exact one, of 95 in 100 at most 1.6 times (tested). A binomial with its variance shrunk by the part's share
+    falls short by orders of magnitude where the rest is small."""
+    n_M, wrong_M, all_M, all_wrong_M = np.broadcast_arrays(
+        *(some / effect_M for some in (n_M, wrong_M, of_n, of_wrong))
+    )
+    rest_M, rest_wrong_M, all_right_M = all_M - n_M, all_wrong_M - wrong_M, all_M - all_wrong_M
+    # One event, told four times: at most `seen` of the `marked` are among the `drawn`, twice; more than `seen`, twice.
+    drawn_4_M = np.stack([rest_M, all_right_M, n_M, all_wrong_M])
+    marked_4_M = np.stack([all_wrong_M, n_M, all_wrong_M, n_M])
+    seen_4_M = np.stack([rest_wrong_M, n_M - wrong_M, wrong_M - 1, wrong_M - 1])
+    least_1_M = drawn_4_M.argmin(axis=0)[None]
+    drawn_M, marked_M, seen_M = (np.take_along_axis(of, least_1_M, 0)[0] for of in (drawn_4_M, marked_4_M, seen_4_M))
+    chance_M = np.clip((marked_M - seen_M / 2) / (all_M - (drawn_M - 1) / 2), 0, 1)
+    more_M, fewer_M = np.maximum(seen_M + 1, 1e-12), np.maximum(drawn_M - seen_M, 1e-12)
+    at_most_M = least_1_M[0] < 2
+    p_M = np.where(at_most_M, betainc(fewer_M, more_M, 1 - chance_M), betainc(more_M, fewer_M, chance_M))
+    p_M = np.where((wrong_M > 0) & (rest_M > 0), p_M, 1.0)
+    expected_M = n_M * all_wrong_M / all_M
+    deviance_M = _deviance(wrong_M, n_M, expected_M) + _deviance(rest_wrong_M, rest_M, all_wrong_M - expected_M)
+    return p_M, _signed_root(wrong_M - expected_M, deviance_M)
+
+
+def _deviance(wrong_M: Floats, n_M: Floats, expected_M: Floats) -> Floats:
+    right_M = n_M - wrong_M
     with np.errstate(divide="ignore", invalid="ignore"):
-        deviance_M = 2 * (
-            xlogy(successes_M, successes_M / expected_M) + xlogy(failures_M, failures_M / (effective_M - expected_M))
-        )
-    z_M = np.sign(successes_M - expected_M) * np.sqrt(np.maximum(np.nan_to_num(deviance_M, posinf=0.0), 0.0))
-    return p_M, z_M
+        found_M = 2 * (xlogy(wrong_M, wrong_M / expected_M) + xlogy(right_M, right_M / (n_M - expected_M)))
+    known_M: Floats = np.maximum(np.nan_to_num(found_M, posinf=0.0), 0.0)
+    return known_M
+
+
+def _signed_root(excess_M: Floats, deviance_M: Floats) -> Floats:
+    found_M: Floats = np.sign(excess_M) * np.sqrt(deviance_M)
+    return found_M
 
 
 def lift(inside: Rate, outside: Rate) -> Estimate:

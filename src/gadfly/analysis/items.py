@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.analysis.rates import ImageKey, distinct, image_key
+from gadfly.analysis.referents import question_of
 from gadfly.protocols import Annotator, Grounder
-from gadfly.records import Probe, Question, Verdict
+from gadfly.records import Probe, Verdict
 
 KINDS = ("skill", "family", "concept", "referent", "answer", "image")
 """All kinds, the most telling first."""
@@ -202,7 +203,7 @@ def _items(
 ) -> list[frozenset[str]]:
     unknown: list[tuple[str, ...] | None] = [None] * len(probes)
     concepts = unknown if annotator is None else annotator.concepts([probe.question for probe in probes])
-    asked = [Question(probe.images, probe.question, group=0) for probe in probes]
+    asked = [question_of(probe) for probe in probes]
     referents = unknown if grounder is None else grounder.referents(asked)
     known = {} if conditions is None else conditions
     of_images = [[item for image in probe.images for item in known.get(image.id, ())] for probe in probes]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from gadfly.analysis.clustered import Sums, design_effects, tail
+from gadfly.analysis.clustered import Sums, design_effects, tail, tail_within
 from gadfly.analysis.items import KINDS, is_special_case, kind_of
 from gadfly.analysis.mixtures import REDUNDANT, Groups
 from gadfly.analysis.statistics import Floats
@@ -194,8 +194,7 @@ def _tested(itemset_M_3: Whole, sums_M_7: Floats, wrong_N: Flags, image_N: Whole
     # An itemset's own effect is measured on few images and may come out low by chance; the correlation of all probes
     # about one image is measured on many: 1 + (mean cluster size - 1) · correlation (Kish, Survey Sampling, 1965).
     effect_M = np.maximum(effect_M, 1 + (trials_squared_M / n_M - 1) * _likeness(wrong_N, image_N))
-    rate, share_M = float(wrong_N.mean()), n_M / len(wrong_N)
-    p_M, z_M = tail(n_M, wrong_M, effect_M, np.full_like(n_M, rate), share_M)
+    p_M, z_M = tail_within(n_M, wrong_M, effect_M, len(wrong_N), int(wrong_N.sum()))
     q_M = false_discovery_control(p_M, method="bh")
     return Tested(itemset_M_3, n_M, wrong_M, images_M, wrong_images_M, effect_M, p_M, q_M, z_M)
 
@@ -233,11 +232,10 @@ def _redundant(tested: Tested, chosen_M: Flags, n_items: int) -> Flags:
         wanted = (smaller + 1) @ weights
         at = by_code[np.searchsorted(code_M[by_code], wanted)]
         assert (code_M[at] == wanted).all(), "what a supported itemset holds is supported"
-        rate = tested.wrong_M[at] / tested.n_M[at]
-        share = tested.n_M[rows] / tested.n_M[at]
-        whole = share >= 1
-        p, _ = tail(tested.n_M[rows], tested.wrong_M[rows], tested.effect_M[rows], rate, np.where(whole, 0.0, share))
-        redundant_M[rows] |= whole | (p > REDUNDANT)
+        p, _ = tail_within(
+            tested.n_M[rows], tested.wrong_M[rows], tested.effect_M[rows], tested.n_M[at], tested.wrong_M[at]
+        )
+        redundant_M[rows] |= p > REDUNDANT
     return redundant_M
 
 
@@ -272,13 +270,14 @@ def _distinct(
     covered_N = np.zeros(len(wrong_N), dtype=np.bool_)
     left = np.ones(len(candidates), dtype=np.bool_)
     kept: list[int] = []
+    p, z = tested.p_M[candidates], tested.z_M[candidates]
     simplicity = [_complexity([items[k] for k in _columns(tested, m)]) for m in candidates]
     while len(kept) < settings.max_finds:
         expected = groups.sums(expected_N)
-        share = n / len(wrong_N) if not kept else 0.0
-        p, z = tail(n, wrong, effect, np.clip(expected / n, 1e-9, 1 - 1e-9), share)
+        if kept:
+            p, z = tail(n, wrong, effect, np.clip(expected / n, 1e-9, 1 - 1e-9))
         excess = (wrong - expected) / n
-        eligible = left & (excess >= settings.min_excess * (1 - share))
+        eligible = left & (excess >= settings.min_excess * (1 if kept else 1 - n / len(wrong_N)))
         eligible &= p <= _threshold(p[eligible], len(kept), len(tested.n_M), settings.false_discovery_rate)
         if not eligible.any():
             break

@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from gadfly.analysis.clustered import tail
+from gadfly.analysis.clustered import tail, tail_within
 from gadfly.analysis.statistics import Floats, Whole
 
 Flags = NDArray[np.bool_]
@@ -74,8 +74,7 @@ class Groups:
             return None
         parts, n = parts[fit], n[fit]
         wrong = self._shared(rest[wrong_N[rest]])[parts].astype(np.float64)
-        rate = (wrong_N[rest].sum() - wrong) / (len(rest) - n)
-        p, z = tail(n, wrong, self._effect_M[parts], np.clip(rate, 1e-9, 1 - 1e-9), 0.0)
+        p, z = tail_within(n, wrong, self._effect_M[parts], len(rest), int(wrong_N[rest].sum()))
         reliable = p <= REDUNDANT / len(parts)
         return int(parts[np.argmax(np.where(reliable, z, -np.inf))]) if reliable.any() else None
 
@@ -85,7 +84,7 @@ class Groups:
         if n == 0 or wrong / n - expected < self._min_excess:
             return False
         rate = np.clip(np.array([expected]), 1e-9, 1 - 1e-9)
-        p, _ = tail(np.array([n]), np.array([wrong]), np.array([effect]), rate, 0.0)
+        p, _ = tail(np.array([n]), np.array([wrong]), np.array([effect]), rate)
         return bool(p[0] <= REDUNDANT)
 
     def _shared(self, rows: NDArray[np.intp]) -> Whole:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FINDINGS = "findings"
 TRAINING = "train"  # the phase in which the questioner learns
-_PICTURES = "pictures.json"
+_PICTURES, _REFERENTS = "pictures.json", "referents.json"
 _PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names")
 Conditions = Mapping[str, tuple[str, ...]]
 
@@ -76,23 +77,43 @@ class Phase:
         """Gives the items of probes, of those too that are about the images in the folder of `fresh`."""
         from gadfly.analysis.items import items_by_probe
 
-        def items(probes: Sequence[Probe]) -> list[frozenset[str]]:
-            own = items_by_probe(probes, self.named.annotator, conditions, self.grounder)
-            if fresh is None or (other := _grounder(fresh)) is None:
-                return own
-            return [a | b for a, b in zip(own, items_by_probe(probes, None, None, other), strict=True)]
+        grounder = self.grounder(fresh)
+        return lambda probes: items_by_probe(probes, self.named.annotator, conditions, grounder)
 
-        return items
+    def grounder(self, fresh: Wiring | None = None) -> Grounder:
+        """What says which things questions ask about: what is kept, else the scenes of the phase's images, or of those
+        in the folder of `fresh`."""
+        from gadfly.analysis.referents import KeptReferents
+
+        if fresh is None:
+            return KeptReferents(self._referents, lambda: self._scenes)
+        return KeptReferents(self._referents, functools.cache(lambda: _grounder(fresh)))
 
     @functools.cached_property
-    def grounder(self) -> Grounder | None:
-        """What says which things questions ask about; nothing does where the scenes of the images are not there."""
+    def _scenes(self) -> Grounder | None:
         return _grounder(self.wiring)
+
+    @functools.cached_property
+    def _referents(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        from gadfly.analysis.referents import read_referents
+
+        return read_referents(self.run / FINDINGS / _REFERENTS)
+
+    def keep_referents(self, probes: Iterable[Probe], fresh: Wiring | None = None) -> None:
+        """Keep what the probes ask about, as the measures of their images are: the scenes may be elsewhere later."""
+        from gadfly.analysis.referents import referents_of, write_referents
+
+        n_known, path = len(self._referents), self.run / FINDINGS / _REFERENTS
+        self._referents.update(referents_of((p for p in probes if p.verdict.valid), self.grounder(fresh)))
+        if len(self._referents) > n_known:
+            with _writing(path.parent):
+                write_referents(path, self._referents)
 
     def analyse(self, conditions: Conditions) -> Findings:
         from gadfly.analysis.findings import analyse
         from gadfly.model_config import FROZEN_METHODS
 
+        self.keep_referents(self.probes)
         return analyse(
             self.probes,
             training=self.training,
@@ -100,7 +121,7 @@ class Phase:
             made_for=self.made_for,
             annotator=self.named.annotator,
             conditions=conditions,
-            grounder=self.grounder,
+            grounder=self.grounder(),
         )
 
     def write(self, found: Findings) -> list[Path]:
@@ -128,18 +149,13 @@ class Phase:
     def write_part(self, name: str, data: Any) -> Path | None:
         """One file of the findings, whole or not at all; None where there is nothing, and what was there is gone."""
         path = self.folder / f"{name}.json"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with _writing(self.folder):
             if data is None:
                 path.unlink(missing_ok=True)  # of an earlier analysis
                 return None
             unfinished = path.with_suffix(".json.tmp")
             unfinished.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
             unfinished.replace(path)
-        except PermissionError as fault:
-            raise StoreError(
-                f"{self.folder} cannot be written ({fault.strerror}); copy the run to a folder of yours"
-            ) from fault
         return path
 
     def written_search(self) -> ModeSearch | None:
@@ -198,6 +214,16 @@ def folder_name(phase: str) -> str:
     return safe.replace(".", "%2E") if not safe.strip(". ") else safe
 
 
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """The folder is there while something is written to it. Raises StoreError where it may not be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except PermissionError as fault:
+        raise StoreError(f"{folder} cannot be written ({fault.strerror}); copy the run to a folder of yours") from fault
+
+
 def _grounder(wiring: Wiring) -> Grounder | None:
     try:
         return wiring.grounder
@@ -254,6 +280,6 @@ def _measured(path: Path, wiring: Wiring, wanted: Mapping[str, Image]) -> dict[s
     if len(measures) < len(wanted):
         remark(f"{len(wanted) - len(measures)} of {len(wanted)} images could not be measured")
     if measures:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_measures(path, {**known, **measures})
+        with _writing(path.parent):
+            write_measures(path, {**known, **measures})
     return measures
