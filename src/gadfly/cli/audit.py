@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.commands import AsJson, Settings, VerifierName, warn_of_one_model_for_two
+from gadfly.cli.commands import (
+    AsJson,
+    MaxCalls,
+    MaxCost,
+    MaxTime,
+    Settings,
+    VerifierName,
+    VerifierUrl,
+    served_and_limited,
+    warn_of_one_model_for_two,
+)
 from gadfly.cli.output import Bar, as_plain, print_json, progress, say
 from gadfly.cli.reading import folder_and_phase, one_phase, phases_of
-from gadfly.errors import ConfigError, StoreError
+from gadfly.errors import BudgetSpent, ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gadfly.config import Config
     from gadfly.counts import Counts
@@ -38,16 +48,20 @@ def audit(
         bool, typer.Option("--null", help="Put the verifier in the target's place: its own false WRONGs.")
     ] = False,
     images: Images = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
     as_json: AsJson = False,
 ) -> None:
     """Label a sample of a run's probes, and say how far its verifier can be believed: sensitivity, specificity,
     agreement, and every rate corrected for its errors. Without a terminal, or with --json, nobody is asked: what was
-    labelled before counts."""
+    labelled before counts. Only --null asks a model, so the limits are for it."""
     from gadfly.store.labelling import LabelWriter, bring_up_to_date
 
     folder, wanted = folder_and_phase(run)
     if null:
-        _null(folder, wanted, images, as_json)
+        limits = served_and_limited(None, None, None, max_calls, max_cost, max_time)
+        _null(folder, wanted, images, limits, as_json)
         return
     by_hand = labeller != ORACLE and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     if labeller == ORACLE or by_hand:
@@ -77,6 +91,10 @@ def rejudge(
     verifier: VerifierName = None,
     name: Annotated[str | None, typer.Option("--as", help="Name of the new phase; PHASE.rejudged if left out.")] = None,
     images: Images = None,
+    verifier_url: VerifierUrl = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -84,55 +102,70 @@ def rejudge(
     stays: the new judgements are a phase of their own, which `gadfly compare` shows beside it."""
     from gadfly import followups
 
-    if verifier is None and not settings:
+    if verifier is None and verifier_url is None and not settings:
         raise ConfigError(
             "name another verifier: --verifier oracle, reference:PAIRS.jsonl or a model, or --set verifier.…"
         )
     folder, wanted = folder_and_phase(run)
+    more = served_and_limited(None, None, verifier_url, max_calls, max_cost, max_time)
     with _opened(folder, read_only=False) as store, progress("judging") as bar:
-        config = _config(store, images, verifier, settings)
+        config = _config(store, images, verifier, settings, more)
         source = one_phase(store, wanted, folder)
         phase = name or f"{source}.rejudged"
-        before, after = _replayed(followups.rejudge, config, store, source, phase, bar)
-    _report_rejudged(folder, source, phase, before, after, as_json)
+        before, after, limit = _replayed(followups.rejudge, config, store, source, phase, bar)
+    _report_rejudged(folder, source, phase, before, after, limit, as_json)
 
 
-def _null(folder: Path, wanted: str | None, images: str | None, as_json: bool) -> None:
+def _null(folder: Path, wanted: str | None, images: str | None, limits: Mapping[str, object], as_json: bool) -> None:
     from gadfly import followups
     from gadfly.cli.audit_tables import judged_rates
     from gadfly.cli.findings import print_rates
 
     with _opened(folder, read_only=False) as store, progress("asking the verifier") as bar:
-        config = _config(store, images)
+        config = _config(store, images, more=limits)
         source = one_phase(store, wanted, folder)
         phase = f"{source}.null"
-        before, after = _replayed(followups.null, config, store, source, phase, bar)
+        before, after, limit = _replayed(followups.null, config, store, source, phase, bar)
     found = {source: judged_rates(before), phase: judged_rates(after)}
     if as_json:
-        print_json({"run": str(folder), "phase": source, "null": phase, "rates": as_plain(found)})
+        said = {"run": str(folder), "phase": source, "null": phase, "rates": as_plain(found), "ended_by_limit": limit}
+        print_json(said)
         return
     print_rates("the target's answers beside the verifier's own (95% interval)", found)
     say()
     floor = found[phase].failure
     say(f"The verifier calls {floor.successes} of {floor.n} of its own answers WRONG.")
     say(f"So much of the failure rate of {source} may be the verifier's own doing.")
+    _say_limit(limit)
 
 
 def _replayed(
     replay: Callable[..., Counts], config: Config, store: SqliteStore, source: str, phase: str, bar: Bar
-) -> tuple[list[Probe], list[Probe]]:
-    """Have one phase judged anew as another (`followups.rejudge` or `followups.null`); the probes of both."""
+) -> tuple[list[Probe], list[Probe], str | None]:
+    """Have one phase judged anew as another (`followups.rejudge` or `followups.null`): the probes of both, and which
+    limit ended it, None where none did."""
     from gadfly.cli.findings import sweep_line
     from gadfly.wiring import Wiring
 
-    replay(
-        Wiring(config),
-        store,
-        source=source,
-        phase=phase,
-        on_progress=lambda done, total, counts: bar.update(done, total, sweep_line(counts)),
-    )
-    return list(store.probes(source)), list(store.probes(phase))
+    limit = None
+    try:
+        replay(
+            Wiring(config),
+            store,
+            source=source,
+            phase=phase,
+            on_progress=lambda done, total, counts: bar.update(done, total, sweep_line(counts)),
+        )
+    except BudgetSpent as spent:
+        limit = str(spent)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("; what was judged is kept, and the same command goes on from there") from None
+    return list(store.probes(source)), list(store.probes(phase)), limit
+
+
+def _say_limit(limit: str | None) -> None:
+    if limit is not None:
+        say(f"A limit ended it before it was done: {limit}. The same command with a higher one goes on.")
 
 
 def _opened(folder: Path, read_only: bool) -> SqliteStore:
@@ -142,13 +175,17 @@ def _opened(folder: Path, read_only: bool) -> SqliteStore:
 
 
 def _config(
-    store: SqliteStore, images: str | None, verifier: str | None = None, settings: list[str] | None = None
+    store: SqliteStore,
+    images: str | None,
+    verifier: str | None = None,
+    settings: list[str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> Config:
     """The run's configuration with what is given in the place of its own; a judge that is the target is remarked on."""
     from gadfly.cli.options import with_verifier
     from gadfly.config import from_dict
 
-    config = with_verifier(from_dict(store.run.config), verifier, images, settings)
+    config = with_verifier(from_dict(store.run.config), verifier, images, settings, more)
     warn_of_one_model_for_two(config)
     return config
 
@@ -258,7 +295,13 @@ def _report(
 
 
 def _report_rejudged(
-    folder: Path, source: str, phase: str, before: list[Probe], after: list[Probe], as_json: bool
+    folder: Path,
+    source: str,
+    phase: str,
+    before: list[Probe],
+    after: list[Probe],
+    limit: str | None,
+    as_json: bool,
 ) -> None:
     from gadfly.analysis.confusion import agreement
     from gadfly.cli.audit_tables import judged_rates, print_pairs
@@ -270,7 +313,8 @@ def _report_rejudged(
     pairs = agreement(verdicts(before), verdicts(after))
     found = {source: judged_rates(before), phase: judged_rates(after)}
     if as_json:
-        print_json({"run": str(folder), "phase": phase, "rates": as_plain(found), "agreement": as_plain(pairs)})
+        said = {"run": str(folder), "phase": phase, "rates": as_plain(found), "agreement": as_plain(pairs)}
+        print_json({**said, "ended_by_limit": limit})
         return
 
     print_rates("rates of distinct probes (95% interval)", found)
@@ -278,3 +322,4 @@ def _report_rejudged(
     print_pairs(source, phase, pairs)
     say()
     say(f"The new judgements are the phase {phase}; `gadfly compare {folder}` shows all phases side by side.")
+    _say_limit(limit)

@@ -52,13 +52,20 @@ def configure(
     return override(base, given)
 
 
-def with_verifier(config: Config, verifier: str | None, images: str | None, settings: list[str] | None) -> Config:
+def with_verifier(
+    config: Config,
+    verifier: str | None,
+    images: str | None,
+    settings: list[str] | None,
+    more: Mapping[str, Any] | None = None,
+) -> Config:
     """The configuration of a run with another verifier in the place of its own. Raises ConfigError."""
     from gadfly.config import override
 
     given: dict[str, Any] = {} if images is None else {"images.path": images}
     if verifier is not None:  # another judge: nothing of the former one, its model and its panel least of all
         given.update({"verifier": {}, **_verifier(verifier)})
+    given.update({key: value for key, value in (more or {}).items() if value is not None})
     given.update(settings_given(settings))
     return override(config, given)
 
