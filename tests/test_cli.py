@@ -199,6 +199,7 @@ def test_an_interrupted_run_goes_on(
         (["testbed", "evaluate", "{text}", "--depth", "9"], "--depth"),
         (["testbed", "render", "--out", "{album}"], "already holds something"),
         (["testbed", "render", "--out", "{nowhere}", "--split", "test"], "no testbed split"),
+        (["testbed", "render", "--n", "2", "--out", "/proc/gadfly"], "/proc/gadfly cannot be used (No such file"),
     ],
 )
 def test_what_a_user_can_mend_is_one_line(

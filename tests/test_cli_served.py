@@ -180,6 +180,38 @@ def test_a_limit_ends_a_run_with_its_tables_and_a_higher_one_goes_on(
     assert done["usage"]["target"]["cost"] == pytest.approx(24 * 0.25)
 
 
+def test_judging_again_and_the_null_end_at_a_limit_with_their_tables_and_go_on(
+    cli: Cli, photos: Path, tmp_path: Path
+) -> None:
+    """Nine photographs, asked about once each; three calls of the judge: validity, its own answer, a comparison."""
+    run = tmp_path / "run"
+    with LoopbackServer(answer=answer) as server:
+        served = [part for role in ("target", "questioner", "verifier") for part in (f"--{role}-url", server.url)]
+        models = ["--target", "under-test", "--questioner", "asker", "--verifier", "judge"]
+        sizes = ["--n", 9, "--set", "sweep.batch_size=3", "--set", "reward.embedder=hash", "--set", "cache.max_bytes=0"]
+        assert cli("sweep", "--images", photos, *models, *served, "--out", tmp_path, *sizes).status == 0
+        # The sweep: 9 questions, 9 answers, 9 · 3 judgements.
+        assert len(server.bodies) == 45
+        again = ["rejudge", run, "--verifier", "stern", "--verifier-url", server.url]
+        said = cli(*again, "--max-calls", 50)
+        assert said.status == 0, said.err
+        # The judge "stern" calls all INVALID: 3 calls a step. 45 + 3 = 48, and 3 more would be 51.
+        assert "A limit ended it before it was done: 48 calls made, 3 more wanted, 50 allowed." in said.out
+        assert len(probes_of(run, "sweep.rejudged")) == 3 and len(server.bodies) == 48
+        done = json.loads(cli(*again, "--max-calls", 100, "--json").out)
+        assert done["ended_by_limit"] is None and len(server.bodies) == 54
+        assert [p.verdict for p in probes_of(run, "sweep.rejudged")] == [Verdict.INVALID] * 9
+
+        # The null asks the judge for an answer as well: 3 · 4 calls a step. 54 + 12 = 66, and 3 more would be 69.
+        null = json.loads(cli("audit", f"{run}:sweep", "--null", "--max-calls", 68, "--json").out)
+        assert null["ended_by_limit"] == "66 calls made, 3 more wanted, 68 allowed"
+        assert len(probes_of(run, "sweep.null")) == 3
+        before = cli("audit", f"{run}:sweep", "--null", "--max-calls", 68)  # what was used before counts
+        assert before.status == 0 and "The same command with a higher one goes on." in before.out
+        assert json.loads(cli("audit", f"{run}:sweep", "--null", "--json").out)["ended_by_limit"] is None
+    assert len(probes_of(run, "sweep.null")) == 9
+
+
 def test_a_server_that_goes_away_ends_the_run_and_a_resume_finds_it_at_another_address(
     cli: Cli, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

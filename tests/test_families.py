@@ -22,10 +22,12 @@ from gadfly.models.local import LocalModel
 from gadfly.models.shared_prefix import SHARING, encode
 from gadfly.probing import Probing
 from gadfly.records import Chat, Completion, Image, Judgement, Message, Question, Sampling, Verdict
+from gadfly.roles.prompts import fill, quote
 from gadfly.roles.target import ModelTarget
-from gadfly.roles.verifier_model import ModelVerifier
+from gadfly.roles.verifier_model import ModelVerifier, VerifierPrompts
 from gadfly.train.grpo import train_grpo
 from probing_doubles import EchoTarget, ListStore, PlainReward
+from taught_checkpoints import Lesson, taught
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # trl's and peft's
@@ -117,6 +119,41 @@ def test_ten_verdicts_are_undecided_because_noise_cannot_be_read(checkpoints: An
     assert all((one.reason or "").startswith("unreadable_judge: validity") for one in judged), judged
 
 
+SHORT = VerifierPrompts("Is it valid? {question}", "Answer it: {question}", "{question} {expected} {answer}")
+"""A tiny model learns short prompts in a minute; the shipped ones are those of the test above."""
+
+
+def judged_lessons() -> list[Lesson]:
+    """What a judge is to say: the first question of each image is valid and its answer is three; the second is not."""
+    lessons: list[Lesson] = []
+    for question in QUESTIONS:
+        good, quoted = question.text == QUESTIONS[0].text, quote(question.text)
+        verdict = "VERDICT: VALID" if good else "VERDICT: INVALID"
+        lessons.append(((Message("user", (*question.images, fill(SHORT.validity, question=quoted))),), verdict))
+        if good:
+            own = Message("user", (*question.images, fill(SHORT.answer, question=quoted)))
+            lessons.append(((own,), "ANSWER: three"))
+    slots = {"question": quote(QUESTIONS[0].text), "expected": quote("three")}
+    for answer, verdict in (("a trio", "VERDICT: SAME"), ("a crowd", "VERDICT: DIFFERENT")):
+        compared = Message("user", (fill(SHORT.agreement, answer=quote(answer), **slots),))
+        lessons.append(((compared,), verdict))
+    return lessons
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_ten_verdicts_of_a_judge_that_can_be_read(checkpoints: Any, tmp_path: Path, name: str) -> None:
+    """Through all three stages, image and no image, from a checkpoint that was saved and loaded by its path."""
+    model = local(taught(checkpoints(name), judged_lessons(), picture, tmp_path))
+    verifier = ModelVerifier(model, SHORT, Sampling(max_new_tokens=16))
+    answers = [Completion(text) for text in ("3", "-", "a trio", "-", "a crowd", "-", "four", "-", "Three.", "-")]
+    judged = verifier.judge(QUESTIONS, answers)
+    right, wrong = Judgement(Verdict.RIGHT, expected="three"), Judgement(Verdict.WRONG, expected="three")
+    bad = Judgement(Verdict.INVALID, "invalid")
+    assert judged == [right, bad, right, bad, wrong, bad, wrong, bad, right, bad]
+    assert judged == [verifier.judge([q], [a])[0] for q, a in zip(QUESTIONS, answers, strict=True)]
+
+
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_verifier_compares_answers_without_an_image(checkpoints: Any, name: str) -> None:
     model = local(checkpoints(name))
@@ -148,6 +185,15 @@ def test_logits_change_with_the_image_and_its_tokens_are_all_filled(checkpoints:
         second = model(**noise).logits
     assert image_tokens > 0 and filled == [image_tokens]
     assert float((first[:, -1] - second[:, -1]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_image_has_as_many_tokens_as_features_whatever_its_size(checkpoints: Any, name: str) -> None:
+    """As `gadfly doctor` counts them: in the prompt, and of what the vision tower makes."""
+    model = local(checkpoints(name))
+    counts = [model.count_image_tokens(image) for image in IMAGES]
+    assert all(tokens == features > 0 for tokens, features in counts), counts
+    assert (len(set(counts)) > 1) == (name not in ("llava", "gemma3", "paligemma")), "these make the same of any size"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from gadfly import run_folder
 from gadfly.config import Config, override
 from gadfly.errors import ConfigError, ImageError, ModelError, StoreError
+from gadfly.run_folder import IMAGES_NAME, images_of
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 from store_samples import sample
@@ -147,6 +148,22 @@ def test_a_wrong_split_is_said_with_its_reason(album: Path, tmp_path: Path) -> N
     assert len(wiring.images("train")) == 12
     with pytest.raises(ImageError, match=r"none of the 12 images falls into the heldout part"):
         wiring.images("heldout")
+
+
+def test_a_list_of_images_that_was_cut_short_is_never_taken_for_a_shorter_one(album: Path, tmp_path: Path) -> None:
+    wiring = Wiring(config_in(tmp_path, images__path=str(album)))
+    images, file = images_of(tmp_path, wiring, "train"), tmp_path / IMAGES_NAME
+    assert images_of(tmp_path, wiring, "train") == images == wiring.images("train")
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    assert len(lines) == len(images) + 1
+    torn = [b"".join(lines[:n]) for n in range(len(lines))] + [whole[:n] for n in (1, 100, len(whole) - 3)]
+    for content in (*torn, whole + lines[0], b"[]\n" * 12 + lines[-1], b"\xff" * len(whole)):
+        file.write_bytes(content)
+        with pytest.raises(StoreError, match=r"images\.jsonl is damaged; put it back"):
+            images_of(tmp_path, wiring, "train")
+    file.unlink()
+    assert images_of(tmp_path, wiring, "train") == images and file.read_bytes() == whole
 
 
 def test_reading_a_folder_tells_how_far_it_is(album: Path, tmp_path: Path) -> None:

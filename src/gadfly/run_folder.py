@@ -1,8 +1,8 @@
 """A run's folder: made, opened again, and held to what the run was begun with. Asks nothing and trains nothing.
 
 It holds config.json (the resolved configuration, a copy for people of what the store has), images.jsonl (the images
-that the run is about, in order), store.sqlite (every probe), train/ (checkpoints, metrics.jsonl), questioner/ (the
-trained one), pictures/ and findings/ (what `gadfly analyze` wrote).
+that the run is about, in order, and in its last line how many), store.sqlite (every probe), train/ (checkpoints,
+metrics.jsonl), questioner/ (the trained one), pictures/ and findings/ (what `gadfly analyze` wrote).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gadfly.wiring import Wiring
 CONFIG_NAME = "config.json"
 IMAGES_NAME = "images.jsonl"
 TRAINED = "questioner"
+_END = "images"
 RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "sentence-transformers", "numpy", "pillow")
 
 
@@ -162,13 +163,14 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any], where: str = "
 def images_of(folder: Path, wiring: Wiring, split: str) -> list[Image]:
     """The images of a part, in the order in which the run first saw them: what is asked about at which step must not
     change with the folder. An image is known by its hash, so it may be renamed and moved; one that was added later is
-    no part of the run. Raises ImageError where one is gone.
+    no part of the run. Raises ImageError where one is gone, StoreError where the list of them is damaged.
     """
     file, source = folder / IMAGES_NAME, wiring.source
     if not file.exists():
-        _write_whole(file, "".join(json.dumps({"id": image.id, "path": image.path}) + "\n" for image in source))
+        lines = [{"id": image.id, "path": image.path} for image in source]
+        _write_whole(file, "".join(json.dumps(line) + "\n" for line in (*lines, {_END: len(lines)})))
     within, by_id = {image.id for image in wiring.images(split)}, {image.id: image for image in source}
-    recorded = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    recorded = _recorded(file)
     gone = [image["path"] for image in recorded if image["id"] not in by_id]
     if gone:
         raise ImageError(
@@ -176,6 +178,22 @@ def images_of(folder: Path, wiring: Wiring, split: str) -> list[Image]:
             f"{wiring.config.images.path}, {gone[0]} among them; put them back, under any name, or start a new run"
         )
     return [by_id[image["id"]] for image in recorded if image["id"] in within]
+
+
+def _recorded(file: Path) -> list[dict[str, str]]:
+    """The lines about images. The last line of the file says how many there are, so that one that was cut short is not
+    taken for a run about fewer images."""
+    try:
+        *recorded, end = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        whole = end == {_END: len(recorded)} and all(one.keys() == {"id", "path"} for one in recorded)
+    except (ValueError, AttributeError):
+        whole = False
+    if not whole:
+        raise StoreError(
+            f"{file} is damaged; put it back from a backup, or delete it if no image was renamed, moved or added since "
+            "the run was begun: it is then written anew"
+        )
+    return recorded
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.cli.bootstrap import bootstrap_rng
+from gadfly.cli.options import limits
 from gadfly.cli.output import as_plain, print_json, say
-from gadfly.cli.parameters import AsJson, MovedImages, RunPhase
+from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, MovedImages, RunPhase
 from gadfly.cli.reading import folder_and_phase, one_phase, own_phases
 from gadfly.cli.rejudge import config_of
 from gadfly.errors import StoreError
@@ -33,24 +34,27 @@ def audit(
         bool, typer.Option("--null", help="Put the verifier in the target's place: its own false WRONGs.")
     ] = False,
     images: MovedImages = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
     as_json: AsJson = False,
 ) -> None:
     """Label a sample of a run's probes, and say how far its verifier can be believed: sensitivity, specificity,
     agreement, and every rate corrected for its errors. Without a terminal, or with --json, nobody is asked: what was
-    labelled before counts."""
+    labelled before counts. Only --null asks a model, so the limits are for it."""
     from gadfly.cli.rejudge import null_of
     from gadfly.store.labelling import LabelWriter, bring_up_to_date
     from gadfly.store.sqlite import SqliteStore
 
     folder, wanted = folder_and_phase(run)
     if null:
-        null_of(folder, wanted, images, as_json)
+        null_of(folder, wanted, images, limits(max_calls, max_cost, max_time), as_json)
         return
     by_hand = labeller != ORACLE and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     if labeller == ORACLE or by_hand:
         bring_up_to_date(folder)
     with SqliteStore.open(folder, read_only=True) as store:  # so that a run may be writing to it
-        config = config_of(store, images)
+        config = config_of(store, images, {})
         phase = one_phase(store, wanted, folder)
         probes = list(store.probes(phase))
         if labeller == ORACLE or by_hand:

@@ -93,7 +93,8 @@ def _common(
 
 
 def main() -> None:
-    """Run the command line. Status 2 and one line for what a user can mend, a full disk included; 130 after Ctrl-C."""
+    """Run the command line. Status 2 and one line for what a user can mend, a full disk or a folder that cannot be
+    written to included; 130 after Ctrl-C."""
     # Read when the libraries load, which is later. Progress is ours to show, and a run calls nobody unasked.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -107,13 +108,20 @@ def main() -> None:
         complain(str(fault))
         sys.exit(2)
     except OSError as fault:
-        if fault.errno not in _FULL:
-            raise
-        complain(f"the disk is full ({fault}); free some space, and give --resume where a run was under way")
+        complain(_of_the_world(fault))
         sys.exit(2)
     except _USAGE_ERROR as fault:
         sys.exit(_misused(fault))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _of_the_world(fault: OSError) -> str:
+    """What a fault of a disk, a file or a folder is, and what to do. Raises what names no file: that is one of ours."""
+    if fault.errno in _FULL:
+        return f"the disk is full ({fault}); free some space, and give --resume where a run was under way"
+    if fault.filename is None:
+        raise fault
+    return f"{fault.filename} cannot be used ({fault.strerror}); see that its folder is there and can be written to"
 
 
 def _misused(fault: Any) -> int:

@@ -53,11 +53,18 @@ def with_given(config: Config, given: Mapping[str, Any]) -> Config:
     return override(config, {key: value for key, value in given.items() if value is not None})
 
 
-def with_verifier(config: Config, verifier: str | None, images: str | None, settings: list[str] | None) -> Config:
-    """The configuration of a run with another verifier in the place of its own. Raises ConfigError."""
+def with_verifier(
+    config: Config,
+    verifier: str | None,
+    images: str | None,
+    settings: list[str] | None,
+    more: Mapping[str, Any] | None = None,
+) -> Config:
+    """The configuration of a run with another verifier in the place of its own, and with `more` that named options
+    say. Raises ConfigError."""
     # Another judge: nothing of the former one, its model and its panel least of all
     judges = {} if verifier is None else {"verifier": {}, **_verifier(verifier)}
-    return with_given(config, {"images.path": images, **judges, **settings_given(settings)})
+    return with_given(config, {"images.path": images, **judges, **(more or {}), **settings_given(settings)})
 
 
 def with_annotator(
