@@ -1,12 +1,16 @@
 """How much of what there is to find `gadfly analyze` finds: its modes against the answer keys of the organisms.
 
-    python benchmarks/planted_modes.py --out runs/planted_modes --targets a b c --seeds 0 1 2 --noise 0 0.1
+    python benchmarks/planted_modes.py --out runs/planted_modes
 
-For each (target, seed) the uniform sampler asks 10,000 questions about images of one split, and 5,000 about fresh ones.
-The analysis gets the first 1,000, 2,000, 5,000 and 10,000 of the former; the modes it reports are then compared with
-the key on the latter, by the definitions of `bench/discovery.py`. With --noise that share of the skill labels is wrong,
-on both sides. With --phase RUN:PHASE the analysis gets the probes of a run that is there already in place of the sweep.
-One JSON per cell is written to OUT; a cell that is there already is not made again.
+For each target (a, b, c) and seed (0, 1, 2) the uniform sampler asks 10,000 questions about images of one split, and of
+each target 5,000 about fresh ones. The analysis gets the first 1,000, 2,000, 5,000 and 10,000 of the former, with the
+skills of their programs and with a tenth of those labels wrong (on both sides); the modes that it reports are compared
+with the key on the fresh ones, by the definitions of `bench/discovery.py`. With --phase RUN:PHASE the analysis gets the
+probes of a run that is there already in place of the sweep.
+
+One JSON per cell (target, seed, number, share of wrong labels) is written to OUT, and a cell that is there already is
+not made again; answers are kept apart from them, so that --again compares anew without asking anybody. Broken off, it
+goes on where it was. The table at its end is Markdown.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ import argparse
 import functools
 import json
 import random
+import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,17 +37,17 @@ from gadfly.analysis.modes import Mode, covers
 from gadfly.bench.discovery import Discovery, Standing, discovery
 from gadfly.bench.keys import AnswerKey, key_of, read_key
 from gadfly.bench.organisms import probes_in_spots
+from gadfly.bench.proportions import Flags
 from gadfly.config import Config, from_dict, override
 from gadfly.protocols import Annotator
 from gadfly.records import Image, Probe, Verdict
 from gadfly.store.sqlite import SqliteStore
-from gadfly.testbed.album import read_scenes, render
+from gadfly.testbed.album import SCENES_FILE, read_scenes, render
 from gadfly.testbed.recipe import demo_settings
 from gadfly.testbed.skills import SKILLS
 from gadfly.wiring import Wiring
 
-N_IMAGES, N_FRESH = 2500, 5000
-SIZES = (1000, 2000, 5000, 10_000)
+N_IMAGES = 2500
 
 
 def main() -> None:
@@ -49,35 +55,78 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/planted_modes"))
     parser.add_argument("--targets", nargs="+", default=["a", "b", "c"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--noise", type=float, nargs="+", default=[0.0], help="share of skill labels that are wrong")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 2000, 5000, 10_000])
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.1], help="shares of skill labels wrong")
+    parser.add_argument("--fresh", type=int, default=5000, help="so many fresh questions to each target")
     parser.add_argument("--phase", help="RUN:PHASE of a run against the one target, in place of the uniform sweep")
+    parser.add_argument("--again", action="store_true", help="make cells again that are there, with the same answers")
     options = parser.parse_args()
+    fresh = {target: Fresh(options.out, target, options.fresh) for target in options.targets}
     found = []
     for seed in options.seeds:
         for target in options.targets:
-            cell = Cell(options.out, target, seed, options.phase)
+            cell = Cell(options.out, fresh[target], seed, max(options.sizes), options.phase)
             for noise in options.noise:
                 for n in options.sizes:
                     path = options.out / f"{target}-{seed}-{n}-{noise:g}{'-phase' if options.phase else ''}.json"
-                    if not path.exists():
-                        path.write_text(json.dumps(cell.result(n, noise), indent=2) + "\n", encoding="utf-8")
+                    if options.again or not path.exists():
+                        write_whole(path, cell.result(n, noise))
                     found.append(json.loads(path.read_text(encoding="utf-8")))
                     print(line(found[-1]), flush=True)
     print_totals(found)
 
 
+def write_whole(path: Path, data: Mapping[str, Any]) -> None:
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+class Fresh:
+    """Probes of one target on which no mode was sought, made or read when first asked for."""
+
+    def __init__(self, out: Path, target: str, n: int) -> None:
+        self.target = target
+        self.config = functools.partial(config_of, out, target, "fresh", 0, n, n)
+
+    @functools.cached_property
+    def key(self) -> AnswerKey:
+        path = key_of(self.target)
+        assert path is not None, f"{self.target} has no answer key"
+        return read_key(path)
+
+    @functools.cached_property
+    def wiring(self) -> Wiring:
+        return Wiring(self.config())
+
+    @functools.cached_property
+    def probes(self) -> list[Probe]:
+        """The valid ones."""
+        return [probe for probe in swept(self.wiring.config) if probe.verdict.valid]
+
+    @functools.cached_property
+    def in_spot_S_N(self) -> Flags:
+        """In which spots they lie."""
+        scenes = read_scenes(Path(self.wiring.config.images.path))
+        return np.asarray(probes_in_spots(self.key, self.probes, scenes))
+
+    @functools.cached_property
+    def measures(self) -> dict[str, Measures]:
+        return measured(self.wiring, self.probes)
+
+
 class Cell:
     """The probes of one target and one seed, made or read when first asked for."""
 
-    def __init__(self, out: Path, target: str, seed: int, phase: str | None) -> None:
-        self.out, self.target, self.seed = out, target, seed
+    def __init__(self, out: Path, fresh: Fresh, seed: int, n_sought: int, phase: str | None) -> None:
+        self.fresh, self.seed = fresh, seed
         self.run, _, self.phase = (phase or "").partition(":")
+        self.config = functools.partial(config_of, out, fresh.target, "probe", seed, n_sought, N_IMAGES)
 
     def result(self, n: int, noise: float) -> dict[str, Any]:
         """What the analysis makes of the first `n` probes, and how that compares with the key."""
-        probes, began = self.sought[:n], time.monotonic()
-        fresh, in_spot_S_N = self.fresh
+        probes, fresh, in_spot_S_N = self.sought[:n], self.fresh.probes, self.fresh.in_spot_S_N
+        began, key = time.monotonic(), self.fresh.key
         annotator: Annotator | None = self.wiring.annotator
         assert annotator is not None
         if noise:
@@ -93,33 +142,26 @@ class Cell:
         )
         seconds = time.monotonic() - began
         modes = found.search.modes
-        of_images = conditions(self.fresh_measures, reference)
-        items = items_by_probe(fresh, annotator, of_images, self.fresh_wiring.grounder)
+        of_images = conditions(self.fresh.measures, reference)
+        items = items_by_probe(fresh, annotator, of_images, self.fresh.wiring.grounder)
         in_mode_M_N = np.array([[covers(mode, some) for some in items] for mode in modes], dtype=bool)
         in_mode_M_N = in_mode_M_N.reshape(len(modes), len(fresh))
         failures_N = np.array([probe.verdict is Verdict.WRONG for probe in fresh])
         images = [probe.images[0].id for probe in fresh]
         compared = discovery(failures_N, in_mode_M_N, in_spot_S_N, images, np.random.default_rng(0))
         return {
-            "target": self.target,
+            "target": self.fresh.target,
             "seed": self.seed,
             "n": len(probes),
             "noise": noise,
             "seconds": round(seconds, 1),
             "failure_rate": found.failure.value,
             "n_tested": found.search.n_tested,
-            "spots": spots_found(self.key, compared),
+            "spots": spots_found(key, compared),
             "modes": [
-                mode_found(mode, compared, m, self.key, failures_N, in_mode_M_N, in_spot_S_N)
-                for m, mode in enumerate(modes)
+                mode_found(mode, compared, m, key, failures_N, in_mode_M_N, in_spot_S_N) for m, mode in enumerate(modes)
             ],
         }
-
-    @functools.cached_property
-    def key(self) -> AnswerKey:
-        path = key_of(self.target)
-        assert path is not None, f"{self.target} has no answer key"
-        return read_key(path)
 
     @functools.cached_property
     def sought(self) -> list[Probe]:
@@ -127,48 +169,36 @@ class Cell:
         if self.run:
             with SqliteStore.open(Path(self.run), read_only=True) as store:
                 return list(store.probes(self.phase))
-        return swept(self.config("probe", max(SIZES), N_IMAGES))
+        return swept(self.config())
 
     @functools.cached_property
     def wiring(self) -> Wiring:
-        return Wiring(run_folder.config_of(Path(self.run)) if self.run else self.config("probe", max(SIZES), N_IMAGES))
+        return Wiring(run_folder.config_of(Path(self.run)) if self.run else self.config())
 
     @functools.cached_property
     def measures(self) -> dict[str, Measures]:
         return measured(self.wiring, self.sought)
 
-    @functools.cached_property
-    def fresh(self) -> tuple[list[Probe], Any]:
-        """Valid probes about fresh images, and in which spots they lie, shape S_N."""
-        config = self.config("fresh", N_FRESH, N_FRESH)
-        probes = [probe for probe in swept(config) if probe.verdict.valid]
-        return probes, probes_in_spots(self.key, probes, read_scenes(Path(config.images.path)))
 
-    @functools.cached_property
-    def fresh_measures(self) -> dict[str, Measures]:
-        return measured(self.fresh_wiring, self.fresh[0])
-
-    @functools.cached_property
-    def fresh_wiring(self) -> Wiring:
-        return Wiring(self.config("fresh", N_FRESH, N_FRESH))
-
-    def config(self, split: str, n: int, n_images: int) -> Config:
-        """A uniform sweep over images of a testbed split; they are rendered when first needed."""
-        images = self.out / f"images-{split}-{self.seed}"
-        if not images.exists():
-            render(images, n=n_images, split=split, seed=self.seed)
-        out = self.out / f"{self.target}-{self.seed}-{split}"
-        settings = demo_settings(images, out, steps=1, seed=self.seed, heldout_share=0.0, n=n, target=self.target)
-        # Nothing is trained here, so novelty need not be scored.
-        changes = {
-            "questioner.method": "uniform",
-            "sweep.split": "train",
-            "sweep.batch_size": 250,
-            "target.batch_size": 250,
-            "reward.embedder": "hash",
-            "reward.window": 1,
-        }
-        return override(from_dict(settings), changes)
+def config_of(out: Path, target: str, split: str, seed: int, n: int, n_images: int) -> Config:
+    """A uniform sweep over images of a testbed split; they are rendered when first needed."""
+    images = out / f"images-{split}-{seed}-{n_images}"
+    if not (images / SCENES_FILE).exists():  # it is written last
+        shutil.rmtree(images, ignore_errors=True)
+        render(images, n=n_images, split=split, seed=seed)
+    settings = demo_settings(
+        images, out / f"{target}-{seed}-{split}-{n}", steps=1, seed=seed, heldout_share=0.0, n=n, target=target
+    )
+    # Nothing is trained here, so novelty need not be scored.
+    changes = {
+        "questioner.method": "uniform",
+        "sweep.split": "train",
+        "sweep.batch_size": 250,
+        "target.batch_size": 250,
+        "reward.embedder": "hash",
+        "reward.window": 1,
+    }
+    return override(from_dict(settings), changes)
 
 
 def swept(config: Config) -> list[Probe]:
@@ -255,19 +285,37 @@ def line(r: Mapping[str, Any]) -> str:
 
 
 def print_totals(results: Sequence[Mapping[str, Any]]) -> None:
-    """Recall and precision over all targets and seeds."""
-    print()
+    """Recall and precision over all targets and seeds, and what was missed, as a table."""
+    targets = list(dict.fromkeys(r["target"] for r in results))
+    recalled = "".join(f" {target} |" for target in targets)
+    print(
+        f"\n| labels wrong | n | spots recalled |{recalled} false modes, of reported | of those that held up | missed |"
+    )
+    print("|---" * (6 + len(targets)) + "|")
     for noise, n in sorted({(r["noise"], r["n"]) for r in results}):
         some = [r for r in results if (r["noise"], r["n"]) == (noise, n)]
-        spots = [spot["recalled"] for r in some for spot in r["spots"].values() if spot["recalled"] is not None]
-        for title, kept in (
-            ("reported", [m for r in some for m in r["modes"]]),
-            ("held up", [m for r in some for m in r["modes"] if m["held_up"]]),
-        ):
-            standings = [m["standing"] for m in kept]
-            n_false = standings.count(Standing.FALSE)
-            said = f"noise {noise:<4g}  n {n:6d}  {title:8s}  recall {sum(spots)} of {len(spots)}"
-            print(f"{said}  false modes {n_false} of {len(standings)}")
+        modes = [mode for r in some for mode in r["modes"]]
+        cells = [f"{noise:.0%}", f"{n:,}", spots_text(some)]
+        cells += [spots_text([r for r in some if r["target"] == target]) for target in targets]
+        cells += [false_text(modes), false_text([mode for mode in modes if mode["held_up"]]), missed_text(some)]
+        print(f"| {' | '.join(cells)} |")
+
+
+def spots_text(results: Sequence[Mapping[str, Any]]) -> str:
+    spots = [spot["recalled"] for r in results for spot in r["spots"].values() if spot["recalled"] is not None]
+    return f"{sum(spots)} of {len(spots)}"
+
+
+def false_text(modes: Sequence[Mapping[str, Any]]) -> str:
+    measured = [mode for mode in modes if mode["standing"] != Standing.UNMEASURED]
+    return f"{sum(mode['standing'] == Standing.FALSE for mode in measured)} of {len(measured)}"
+
+
+def missed_text(results: Sequence[Mapping[str, Any]]) -> str:
+    missed = Counter(
+        f"{name} ({r['target']})" for r in results for name, spot in r["spots"].items() if spot["recalled"] is False
+    )
+    return ", ".join(f"{name} × {times}" for name, times in missed.most_common()) or "none"
 
 
 if __name__ == "__main__":

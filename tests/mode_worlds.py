@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.analysis.items import ItemTable
+from gadfly.analysis.modes import Mode, find_modes
 from gadfly.records import Probe
 from made_probes import RIGHT, WRONG, make_probe
 
@@ -60,9 +61,7 @@ def world(n: int, n_images: int, seed: int) -> ItemTable:
             drawn = rng.choice([column[f"{kind}:{w}"] for w in words], size=n, p=weights / weights.sum())
             some = how_many > nth
             holds[rows[some], drawn[some]] = True
-    for family in FAMILIES:
-        own = [k for k, item in enumerate(items) if item.startswith(f"skill:{family}.")]
-        holds[:, column[f"family:{family}"]] = holds[:, own].any(axis=1)
+    _add_families(holds, items)
     answers = rng.integers(len(ANSWERS), size=n)
     holds[rows, np.array([column[f"answer:{a}"] for a in ANSWERS])[answers]] = True
     holds[rows, np.array([column[f"answer:{a.split('.')[0]}"] for a in ANSWERS])[answers]] = True
@@ -106,6 +105,24 @@ def judged(
     return replace(table, wrong_N=wrong_N, holds_N_K=_mislabel(table, mislabelled, rng))
 
 
+def found_in(n: int, n_images: int, worlds: Iterable[int], mislabelled: float = 0.0) -> list[list[Mode]]:
+    """The modes found in each of some worlds with PLANTED modes, which go by their seeds."""
+    return [
+        list(
+            find_modes(
+                judged(world(n, n_images, seed), PLANTED, BASE, seed, likeness=0.3, mislabelled=mislabelled)
+            ).modes
+        )
+        for seed in worlds
+    ]
+
+
+def precision_and_recall(found: Sequence[Sequence[Mode]]) -> tuple[float, float]:
+    """A mode counts if it has exactly a planted one's items: neither more nor less."""
+    right = sum(frozenset(mode.items) in PLANTED for modes in found for mode in modes)
+    return right / max(1, sum(map(len, found))), right / (len(PLANTED) * len(found))
+
+
 def true_rates(table: ItemTable, blind: Blind, base: float, likeness: float) -> NDArray[np.float64]:
     """The rate at which each probe is WRONG in the target of `judged`, over all difficulties that its image can have:
     the mean of a logistic function over a normal, by Gauss and Hermite's rule."""
@@ -129,7 +146,15 @@ def _mislabel(table: ItemTable, share: float, rng: np.random.Generator) -> NDArr
     hit = rng.random(len(rows)) < share
     holds[rows[hit], columns[which[hit]]] = False
     holds[rows[hit], rng.choice(columns, size=int(hit.sum()))] = True
+    _add_families(holds, table.items)
     return holds
+
+
+def _add_families(holds: NDArray[np.bool_], items: tuple[str, ...]) -> None:
+    """A probe needs a family if it needs one of its skills."""
+    for family in FAMILIES:
+        own = [k for k, item in enumerate(items) if item.startswith(f"skill:{family}.")]
+        holds[:, items.index(f"family:{family}")] = holds[:, own].any(axis=1)
 
 
 def part(table: ItemTable, rows_N: NDArray[np.bool_]) -> ItemTable:

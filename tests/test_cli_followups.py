@@ -37,10 +37,10 @@ class Blind:
     def answer(self, questions: Sequence[Question]) -> list[Completion]:
         self.n_asked += len(questions)
         assert self.wiring.grounder is not None
-        known, referents = self.wiring.null_target.answer(questions), self.wiring.grounder.referents(questions)
+        known, things = self.wiring.null_target.answer(questions), self.wiring.grounder.ground(questions)
         return [
-            Completion("so so") if self._words & {*re.findall("[a-z]+", question.text.lower()), *(some or ())} else one
-            for question, one, some in zip(questions, known, referents, strict=True)
+            Completion("so so") if self._words & {*re.findall("[a-z]+", asked.text.lower()), *attributes} else one
+            for asked, one, attributes in zip(questions, known, (t.referents if t else () for t in things), strict=True)
         ]
 
 

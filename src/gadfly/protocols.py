@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
-from gadfly.records import Chat, Completion, Image, Judgement, PastQuestion, Probe, Question, Sampling
+from gadfly.records import Chat, Completion, Grounding, Image, Judgement, PastQuestion, Probe, Question, Sampling
 
 
 class ImageSource(Protocol):
@@ -93,9 +93,8 @@ class Grounder(Protocol):
     """Says what the things are that questions ask about, from what is known of their images: a question refers to a
     small thing as "the thing left of the star"."""
 
-    def referents(self, questions: Sequence[Question]) -> list[tuple[str, ...] | None]:
-        """The attributes that all things have which a question asks about, as `attribute.value`, sorted: an empty
-        tuple where they share none or there are none, None where that is not known."""
+    def ground(self, questions: Sequence[Question]) -> list[Grounding | None]:
+        """What each question asks about, None where that is not known."""
         ...
 
 

@@ -97,6 +97,19 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Grounding:
+    """What a question asks about, from what is known of its images.
+
+    `referents` are the attributes that all things have which it asks about, as `attribute.value`, sorted; empty where
+    they share none or there are none. `size` is the diameter of the smallest of them as a share of the picture's side,
+    None where there are none. `attributes` is how many attribute words a description in it has, in the mean."""
+
+    referents: tuple[str, ...]
+    size: float | None
+    attributes: float
+
+
+@dataclass(frozen=True, slots=True)
 class PastQuestion:
     """A valid question that was asked before, and the skills it needed (sorted), None where unknown."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
 from gadfly.analysis.curriculum import Course, Curriculum, curriculum
-from gadfly.records import Probe
+from gadfly.records import Grounding, Probe, Question
 from made_probes import INVALID, RIGHT, WRONG, make_probe
 
 
@@ -82,6 +84,36 @@ def test_shares_by_hand() -> None:
     assert [(rate.successes, rate.n) for rate in a.failures] == [(1, 2), (0, 1), (0, 0)]
     # Both images went from all to none: the change is -1 on each, and does not vary.
     assert (a.change.value, a.change.low, a.change.high) == pytest.approx((-1, -1, -1))
+
+
+class Sees:
+    """A grounder that knows three questions."""
+
+    KNOWN: Mapping[str, Grounding] = {
+        "none?": Grounding((), None, 1.0),
+        "small?": Grounding((), 0.25, 3.0),
+        "small??": Grounding((), 0.25, 3.0),
+    }
+
+    def ground(self, questions: Sequence[Question]) -> list[Grounding | None]:
+        return [self.KNOWN.get(question.text) for question in questions]
+
+
+def test_detail_is_of_what_is_known_to_be_asked_about() -> None:
+    asked = ("none?", "small?", "small??", "else?")
+    probes = [
+        make_probe(RIGHT, "x", i, step=step, question=text, skills=("k.a",), depth=1)
+        for step in range(3)
+        for i, text in enumerate(asked[: 2 + step])
+    ]
+    found = curriculum(probes, grounder=Sees())
+    assert isinstance(found, Curriculum)
+    # Of the attributes: (1 + 3) / 2, (1 + 3 + 3) / 3, the same again; of the size: one, two, two things.
+    assert [third.attributes.value for third in found.thirds] == pytest.approx([2, 7 / 3, 7 / 3])
+    assert [(third.size.value, third.size.n) for third in found.thirds] == [(0.25, 1), (0.25, 2), (0.25, 2)]
+    nobody = curriculum(probes)
+    assert isinstance(nobody, Curriculum)
+    assert {(third.attributes.value, third.size.value) for third in nobody.thirds} == {(None, None)}
 
 
 def test_a_question_counts_once_within_a_stretch_but_not_over_the_training() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gadfly.analysis.items import MAX_ITEMS, answer_items, is_special_case, items_by_probe, items_of, kind_of, tabulate
-from gadfly.records import Question
+from gadfly.records import Grounding, Question
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe
 
 
@@ -95,8 +95,9 @@ class Glossary:
 class SmallOnB:
     """A grounder that knows of image b alone: all that is asked about there is small."""
 
-    def referents(self, questions: Sequence[Question]) -> list[tuple[str, ...] | None]:
-        return [("size.small",) if question.images[0].id == "b" else None for question in questions]
+    def ground(self, questions: Sequence[Question]) -> list[Grounding | None]:
+        small = Grounding(("size.small",), 0.1, 1.0)
+        return [small if question.images[0].id == "b" else None for question in questions]
 
 
 def test_the_table_by_hand() -> None:

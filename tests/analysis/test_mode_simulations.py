@@ -11,26 +11,8 @@ import numpy as np
 import pytest
 
 from gadfly.analysis.items import ItemTable
-from gadfly.analysis.modes import Mode, find_modes, is_searched
-from mode_worlds import BASE, PLANTED, judged, true_rates, world
-
-
-def found_in(n: int, n_images: int, worlds: int, mislabelled: float = 0.0, first_seed: int = 0) -> list[list[Mode]]:
-    """The modes found in each of some worlds with PLANTED modes."""
-    return [
-        list(
-            find_modes(
-                judged(world(n, n_images, seed), PLANTED, BASE, seed, likeness=0.3, mislabelled=mislabelled)
-            ).modes
-        )
-        for seed in range(first_seed, first_seed + worlds)
-    ]
-
-
-def precision_and_recall(found: list[list[Mode]]) -> tuple[float, float]:
-    """A mode counts if it has exactly a planted one's items: neither more nor less."""
-    right = sum(frozenset(mode.items) in PLANTED for modes in found for mode in modes)
-    return right / max(1, sum(map(len, found))), right / (len(PLANTED) * len(found))
+from gadfly.analysis.modes import find_modes, is_searched
+from mode_worlds import BASE, PLANTED, found_in, judged, precision_and_recall, true_rates, world
 
 
 def false_runs(runs: int, n: int, n_images: int, base: float, likeness: float) -> int:
@@ -47,7 +29,7 @@ def test_planted_modes_are_found() -> None:
     """5,000 probes about 1,000 images. On the searched half the five have about 606, 74, 91, 12 and 18 probes. Of 12
     worlds they were found, item for item, in 12, 11, 7, none and 4; of 39 modes 34 were planted ones and the others
     parts of such or all but such."""
-    found = found_in(5000, 1000, worlds=8)
+    found = found_in(5000, 1000, range(12))
     precision, _ = precision_and_recall(found)
     counts = Counter(frozenset(mode.items) for modes in found for mode in modes)
     by_size = [counts[items] for items in PLANTED]
@@ -91,7 +73,7 @@ def test_intervals_of_rates_on_the_other_half_hold_what_they_should(likeness: fl
 def test_wrong_skill_labels_cost_recall_before_precision() -> None:
     """20,000 probes, 12 worlds each. Measured precision and recall with no, 5, 10, 20 and 40% of the skill labels
     wrong: 98/98, 98/97, 98/97, 98/95 and 100/73%."""
-    clean, tenth, many = (precision_and_recall(found_in(20_000, 2000, 5, share)) for share in (0.0, 0.1, 0.4))
+    clean, tenth, many = (precision_and_recall(found_in(20_000, 2000, range(5), share)) for share in (0.0, 0.1, 0.4))
     assert clean[0] >= 0.9 and clean[1] >= 0.9
     assert tenth[0] >= 0.9 and tenth[1] >= 0.85
     assert many[0] >= 0.8 and many[1] >= 0.5

@@ -1,4 +1,4 @@
-"""How what is asked changes over a training: the share and the failures of each skill, and the depth. Knows no reward.
+"""How what is asked changes over a training: the share and failures of each skill, depth, detail. Knows no reward.
 
 The paper reports that basic skills peak early and that complex questions emerge late. How it decides that cannot be
 read of it; the rule here is ours.
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gadfly.analysis.clustered import Sums, clustered_rates
+from gadfly.analysis.grounding import question_of
 from gadfly.analysis.items import named_skills
 from gadfly.analysis.rates import ImageKey, Rate, distinct, image_key
 from gadfly.analysis.statistics import LEVEL, Estimate
 from gadfly.analysis.training import Mean, clustered_mean
-from gadfly.protocols import Annotator
-from gadfly.records import Probe, ProbeKey, Verdict
+from gadfly.protocols import Annotator, Grounder
+from gadfly.records import Grounding, Probe, Verdict
 
 WINDOWS = 12
 PARTS = 3
@@ -53,14 +54,17 @@ class SkillCourse:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Some steps, first and last included: the valid questions whose skills are known, their mean depth and their mean
-    number of distinct skills."""
+    """Some steps, first and last included: the valid questions whose skills are known, and means over them: depth,
+    number of distinct skills, and where somebody knows what is asked about, the detail: attribute words per description
+    and the size of the smallest thing asked about (`records.Grounding`)."""
 
     first_step: int
     last_step: int
     n: int
     depth: Mean
     skills_per_question: Mean
+    attributes: Mean
+    size: Mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,11 @@ class Curriculum:
     thirds: tuple[Stretch, ...]
     windows: tuple[Stretch, ...]
     skills: tuple[SkillCourse, ...]
+
+    @property
+    def detailed(self) -> bool:
+        """Whether somebody knew what was asked about."""
+        return any(stretch.attributes.n for stretch in self.windows)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,19 +92,35 @@ class _Asked:
     wrong_I_K: NDArray[np.int64]
 
 
-def curriculum(probes: Iterable[Probe], annotator: Annotator | None = None) -> Curriculum | str:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A valid probe, its skills, and what is known of the things that it asks about."""
+
+    probe: Probe
+    skills: frozenset[str]
+    things: Grounding | None
+
+
+def curriculum(
+    probes: Iterable[Probe], annotator: Annotator | None = None, grounder: Grounder | None = None
+) -> Curriculum | str:
     """The course of a training's probes, or why there is none."""
-    known = [probe for probe in probes if probe.verdict.valid]
-    named = [some for some in zip(known, named_skills(known, annotator), strict=True) if some[1] is not None]
-    n_steps = 1 + max((probe.key.step for probe, _ in named), default=-1)
+    valid = [probe for probe in probes if probe.verdict.valid]
+    things = [None] * len(valid) if grounder is None else grounder.ground([question_of(probe) for probe in valid])
+    named = [
+        _Known(probe, frozenset(skills), about)
+        for probe, skills, about in zip(valid, named_skills(valid, annotator), things, strict=True)
+        if skills is not None
+    ]
+    n_steps = 1 + max((one.probe.key.step for one in named), default=-1)
     if n_steps < PARTS:
         return f"a course needs valid questions with known skills over at least {PARTS} steps"
     counts: dict[str, int] = {}
-    for _, skills in named:
-        for skill in skills or ():
+    for one in named:
+        for skill in one.skills:
             counts[skill] = counts.get(skill, 0) + 1
     names = sorted(sorted(counts, key=lambda skill: (-counts[skill], skill))[:MAX_SKILLS])
-    images = {key: i for i, key in enumerate(sorted({image_key(probe) for probe, _ in named}))}
+    images = {key: i for i, key in enumerate(sorted({image_key(one.probe) for one in named}))}
     thirds = _stretches(named, n_steps, PARTS, names, images)
     windows = _stretches(named, n_steps, WINDOWS, names, images)
     if not all(third.stretch.n for third in thirds):
@@ -122,7 +147,7 @@ def curriculum(probes: Iterable[Probe], annotator: Annotator | None = None) -> C
 
 
 def _stretches(
-    named: Sequence[tuple[Probe, tuple[str, ...] | None]],
+    named: Sequence[_Known],
     n_steps: int,
     parts: int,
     names: list[str],
@@ -132,46 +157,41 @@ def _stretches(
     bounds = [n_steps * part // parts for part in range(parts + 1)]
     part_of_step = np.searchsorted(bounds, np.arange(n_steps), side="right") - 1
     inside: list[list[Probe]] = [[] for _ in range(parts)]
-    skills_of = {probe.key: skills or () for probe, skills in named}
-    for probe, _ in named:
-        inside[part_of_step[probe.key.step]].append(probe)
+    known_of = {one.probe.key: one for one in named}
+    for one in named:
+        inside[part_of_step[one.probe.key.step]].append(one.probe)
     column = {name: k for k, name in enumerate(names)}
     return [
-        _asked(distinct(some), skills_of, bounds[part], bounds[part + 1] - 1, column, images)
+        _asked([known_of[probe.key] for probe in distinct(some)], bounds[part], bounds[part + 1] - 1, column, images)
         for part, some in enumerate(inside)
     ]
 
 
 def _asked(
-    probes: list[Probe],
-    skills_of: dict[ProbeKey, tuple[str, ...]],
+    named: list[_Known],
     first_step: int,
     last_step: int,
     column: dict[str, int],
     images: dict[ImageKey, int],
 ) -> _Asked:
-    image_N = [images[image_key(probe)] for probe in probes]
+    image_N = [images[image_key(one.probe)] for one in named]
     codes: list[int] = []
     wrong: list[bool] = []
-    depths: dict[int, list[float]] = {}
-    n_skills: dict[int, list[float]] = {}
-    for probe, image in zip(probes, image_N, strict=True):
-        skills = set(skills_of[probe.key])
-        n_skills.setdefault(image, []).append(len(skills))
-        if probe.judgement.depth is not None:
-            depths.setdefault(image, []).append(probe.judgement.depth)
-        mine = [image * len(column) + column[skill] for skill in skills if skill in column]
+    for one, image in zip(named, image_N, strict=True):
+        mine = [image * len(column) + column[skill] for skill in one.skills if skill in column]
         codes += mine
-        wrong += [probe.verdict is Verdict.WRONG] * len(mine)
+        wrong += [one.probe.verdict is Verdict.WRONG] * len(mine)
     shape = (len(images), len(column))
     size = len(images) * len(column)
     asked = np.array(codes, dtype=np.int64)
     stretch = Stretch(
         first_step,
         last_step,
-        len(probes),
-        clustered_mean([depths[image] for image in sorted(depths)]),
-        clustered_mean([n_skills[image] for image in sorted(n_skills)]),
+        len(named),
+        depth=_mean(image_N, [one.probe.judgement.depth for one in named]),
+        skills_per_question=_mean(image_N, [len(one.skills) for one in named]),
+        attributes=_mean(image_N, [None if one.things is None else one.things.attributes for one in named]),
+        size=_mean(image_N, [None if one.things is None else one.things.size for one in named]),
     )
     return _Asked(
         stretch,
@@ -179,6 +199,14 @@ def _asked(
         np.bincount(asked, minlength=size).reshape(shape),
         np.bincount(asked[np.array(wrong, dtype=np.bool_)], minlength=size).reshape(shape),
     )
+
+
+def _mean(image_N: Sequence[int], numbers_N: Sequence[float | None]) -> Mean:
+    by_image: dict[int, list[float]] = {}
+    for image, number in zip(image_N, numbers_N, strict=True):
+        if number is not None:
+            by_image.setdefault(image, []).append(number)
+    return clustered_mean([by_image[image] for image in sorted(by_image)])
 
 
 def _rates(successes_I_K: NDArray[np.int64], trials_I_K: NDArray[np.int64]) -> list[Rate]:

@@ -65,7 +65,7 @@ def analyse(
         lambda some: items_by_probe(some, annotator, conditions, grounder),
         failure,
     )
-    course = curriculum(probes, annotator) if training else TRAINING_ONLY
+    course = curriculum(probes, annotator, grounder) if training else TRAINING_ONLY
     constant = not training if frozen is None else frozen
     seen = coverage(probes, annotator) if constant else FROZEN_ONLY
     return Findings(

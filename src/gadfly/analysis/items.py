@@ -26,8 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gadfly.analysis.grounding import question_of
 from gadfly.analysis.rates import ImageKey, distinct, image_key
-from gadfly.analysis.referents import question_of
 from gadfly.protocols import Annotator, Grounder
 from gadfly.records import Probe, Verdict
 
@@ -201,10 +201,9 @@ def _items(
     conditions: Mapping[str, Sequence[str]] | None,
     grounder: Grounder | None,
 ) -> list[frozenset[str]]:
-    unknown: list[tuple[str, ...] | None] = [None] * len(probes)
-    concepts = unknown if annotator is None else annotator.concepts([probe.question for probe in probes])
-    asked = [question_of(probe) for probe in probes]
-    referents = unknown if grounder is None else grounder.referents(asked)
+    concepts = [None] * len(probes) if annotator is None else annotator.concepts([probe.question for probe in probes])
+    asked = [] if grounder is None else grounder.ground([question_of(probe) for probe in probes])
+    referents = [None if one is None else one.referents for one in asked] or [None] * len(probes)
     known = {} if conditions is None else conditions
     of_images = [[item for image in probe.images for item in known.get(image.id, ())] for probe in probes]
     return [

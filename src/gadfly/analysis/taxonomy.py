@@ -15,6 +15,7 @@ from gadfly.analysis.clustered import rate_by_image
 from gadfly.analysis.items import KINDS, ItemTable, kind_of
 from gadfly.analysis.modes import Mode
 from gadfly.analysis.rates import Rate
+from gadfly.analysis.wording import title
 
 FAMILIES_OF_OTHERS = {"concept": "concepts", "referent": "referents", "answer": "answers", "image": "pictures"}
 """The families of modes that name no skill; their second level is an item in place of a skill."""
@@ -57,7 +58,7 @@ def taxonomy(table: ItemTable, modes: Iterable[Mode]) -> tuple[Node, ...]:
                 Node(
                     item,
                     "skill",
-                    item.partition(":")[2],
+                    title([item]),
                     _rate(table, [table.members([item])]),
                     tuple(
                         Node(mode.id, "mode", mode.name, mode.failure, ())

@@ -114,17 +114,20 @@ def _tree(nodes: Iterable[Node], level: int) -> Iterable[tuple[str, ...]]:
 
 def _print_curriculum(found: Curriculum) -> None:
     say()
+    columns = ("steps", "valid", "depth", "skills", *(("attributes", "smallest thing") if found.detailed else ()))
     rows = [
         (
             f"{one.first_step} to {one.last_step}",
             str(one.n),
             number_text(one.depth, 2),
             number_text(one.skills_per_question, 2),
+            *((number_text(one.attributes, 2), rate_text(one.size)) if found.detailed else ()),
         )
         for one in found.thirds
     ]
-    columns = ("steps", "valid", "mean depth", "mean skills")
-    table("thirds of the training (95% interval)", columns, rows, numeric=columns[1:])
+    table("thirds of the training: means per question (95% interval)", columns, rows, numeric=columns[1:])
+    if found.detailed:
+        say("attributes: words per description; smallest thing: of those asked about, its diameter to the image's side")
     early = [one for one in found.skills if one.course is Course.EARLY_PEAKING][:MAX_COURSES]
     late = [one for one in reversed(found.skills) if one.course is Course.LATE_EMERGING][:MAX_COURSES]
     say()

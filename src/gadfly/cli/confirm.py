@@ -56,7 +56,7 @@ def confirm(
     fresh = _fresh(phase, wiring)
     limit, reworded = _ask(phase, modes, wiring, fresh, per_mode, valid)
     phase = read_phase(phase.title, None)
-    phase.keep_referents(phase.confirming, wiring)
+    phase.keep_groundings(phase.confirming, wiring)
     found = _with_confirmations(phase, found)
     files = [str(path) for path in phase.write(found)]
     wanted = {mode.id for mode in modes}

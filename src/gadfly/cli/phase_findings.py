@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from gadfly.analysis.modes import ModeSearch
     from gadfly.config import Config
     from gadfly.protocols import Grounder
-    from gadfly.records import Image, Probe
+    from gadfly.records import Grounding, Image, Probe
     from gadfly.store.sqlite import SqliteStore
     from gadfly.wiring import Wiring
 
 FINDINGS = "findings"
 TRAINING = "train"  # the phase in which the questioner learns
-_PICTURES, _REFERENTS = "pictures.json", "referents.json"
+_PICTURES, _GROUNDINGS = "pictures.json", "groundings.json"
 _PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names")
 Conditions = Mapping[str, tuple[str, ...]]
 
@@ -83,37 +83,37 @@ class Phase:
     def grounder(self, fresh: Wiring | None = None) -> Grounder:
         """What says which things questions ask about: what is kept, else the scenes of the phase's images, or of those
         in the folder of `fresh`."""
-        from gadfly.analysis.referents import KeptReferents
+        from gadfly.analysis.grounding import KeptGrounder
 
         if fresh is None:
-            return KeptReferents(self._referents, lambda: self._scenes)
-        return KeptReferents(self._referents, functools.cache(lambda: _grounder(fresh)))
+            return KeptGrounder(self._groundings, lambda: self._scenes)
+        return KeptGrounder(self._groundings, functools.cache(lambda: _grounder(fresh)))
 
     @functools.cached_property
     def _scenes(self) -> Grounder | None:
         return _grounder(self.wiring)
 
     @functools.cached_property
-    def _referents(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        from gadfly.analysis.referents import read_referents
+    def _groundings(self) -> dict[tuple[str, str], Grounding]:
+        from gadfly.analysis.grounding import read_groundings
 
-        return read_referents(self.run / FINDINGS / _REFERENTS)
+        return read_groundings(self.run / FINDINGS / _GROUNDINGS)
 
-    def keep_referents(self, probes: Iterable[Probe], fresh: Wiring | None = None) -> None:
+    def keep_groundings(self, probes: Iterable[Probe], fresh: Wiring | None = None) -> None:
         """Keep what the probes ask about, as the measures of their images are: the scenes may be elsewhere later."""
-        from gadfly.analysis.referents import referents_of, write_referents
+        from gadfly.analysis.grounding import groundings, write_groundings
 
-        n_known, path = len(self._referents), self.run / FINDINGS / _REFERENTS
-        self._referents.update(referents_of((p for p in probes if p.verdict.valid), self.grounder(fresh)))
-        if len(self._referents) > n_known:
+        n_known, path = len(self._groundings), self.run / FINDINGS / _GROUNDINGS
+        self._groundings.update(groundings((p for p in probes if p.verdict.valid), self.grounder(fresh)))
+        if len(self._groundings) > n_known:
             with _writing(path.parent):
-                write_referents(path, self._referents)
+                write_groundings(path, self._groundings)
 
     def analyse(self, conditions: Conditions) -> Findings:
         from gadfly.analysis.findings import analyse
         from gadfly.model_config import FROZEN_METHODS
 
-        self.keep_referents(self.probes)
+        self.keep_groundings(self.probes)
         return analyse(
             self.probes,
             training=self.training,

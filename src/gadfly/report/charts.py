@@ -146,26 +146,41 @@ def training_charts(windows: Sequence[Window]) -> list[Chart]:
     return [found, rewards] if any(w.reward.n for w in windows) else [found]
 
 
-def curriculum_chart(found: Curriculum) -> Chart:
-    """How demanding the questions became."""
+def curriculum_charts(found: Curriculum) -> list[Chart]:
+    """How demanding the questions became, and where it is known, how small what they ask about."""
+    x = tuple((s.first_step + s.last_step) / 2 for s in found.windows)
+    places = tuple(f"steps {s.first_step} to {s.last_step}" for s in found.windows)
 
     def line(name: str, tone: Tone, get: Callable[[Stretch], Mean]) -> Line:
         return Line(name, tone, tuple(_point(get(stretch)) for stretch in found.windows))
 
-    return Chart(
+    depth = Chart(
         "depth",
         "How demanding the questions became",
         "Depth is the number of reasoning steps that a question takes. Over fair questions whose skills are known.",
         "training step",
         "mean per question",
         "number",
-        tuple((s.first_step + s.last_step) / 2 for s in found.windows),
-        tuple(f"steps {s.first_step} to {s.last_step}" for s in found.windows),
+        x,
+        places,
         (
             line("reasoning steps", "accent", lambda s: s.depth),
             line("different skills", "two", lambda s: s.skills_per_question),
+            *((line("words in a description", "three", lambda s: s.attributes),) if found.detailed else ()),
         ),
     )
+    size = Chart(
+        "size",
+        "How small the things became that were asked about",
+        "The diameter of the smallest thing that a question asks about, as a share of the picture’s side.",
+        "training step",
+        "mean per question",
+        "percent",
+        x,
+        places,
+        (line("smallest thing", "accent", lambda s: s.size),),
+    )
+    return [depth, size] if found.detailed else [depth]
 
 
 def coverage_chart(found: Coverage) -> Chart:

@@ -26,19 +26,21 @@ from gadfly.report.style import (
     save,
 )
 
+PURPLE, OCHRE, *_ = TERM_COLOURS
 MAX_SKILLS = 6
 """So many courses of skills are told apart in one picture: those that change most, either way."""
 
 
 def draw_curriculum(course: Curriculum, path: Path) -> Path:
-    """Shares of the skills that fade and emerge most, by third of the steps; below, the depth of what is asked, by
-    window. Returns path."""
+    """Shares of the skills that fade and emerge most, by third of the steps; below, by window, the depth of what is
+    asked and, where it is known, its detail. Returns path."""
     title = "What is asked, as training goes on"
     if not course.windows:
         return empty_picture(title, "no valid questions with known skills yet", path)
-    figure = new_figure(8.0, 6.4)
-    figure.subplots_adjust(left=0.085, right=0.74, top=0.88, bottom=0.085, hspace=0.32)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    heights = (3, 2, 1.5) if course.detailed else (3, 2)
+    figure = new_figure(8.0, 1.6 + 0.96 * sum(heights))
+    figure.subplots_adjust(left=0.085, right=0.74, top=1 - 0.77 / figure.get_figheight(), bottom=0.085, hspace=0.32)
+    upper, lower, *lowest = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     changed = [skill for skill in course.skills if skill.course is not Course.STEADY]
     changed = sorted(changed, key=lambda skill: (-abs(skill.change.value or 0.0), skill.skill))[:MAX_SKILLS]
     n = sum(stretch.n for stretch in course.windows)
@@ -52,14 +54,21 @@ def draw_curriculum(course: Curriculum, path: Path) -> Path:
     if not changed:
         nothing_in(upper, "no skill is asked for reliably more or less often in the end")
     plain_axes(lower, "mean per question")
-    lower.set_xlabel("step", fontsize=TEXT_PT, color=MUTED, fontfamily=FONT)
-    lower.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     middles = [(window.first_step + window.last_step) / 2 for window in course.windows]
     ends = [
         curve(lower, middles, [window.depth for window in course.windows], BLUE, "depth"),
         curve(lower, middles, [window.skills_per_question for window in course.windows], GREEN, "skills"),
+        curve(lower, middles, [window.attributes for window in course.windows], OCHRE, "attributes"),
     ]
     end_labels(lower, [end for end in ends if end is not None], percent=False)
+    for axes in lowest:
+        plain_axes(axes, "of the image's side")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        end = curve(axes, middles, [window.size for window in course.windows], PURPLE, "smallest thing")
+        end_labels(axes, [] if end is None else [end], percent=True)
+    last = (lower, *lowest)[-1]
+    last.set_xlabel("step", fontsize=TEXT_PT, color=MUTED, fontfamily=FONT)
+    last.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     return save(figure, path)
 
 

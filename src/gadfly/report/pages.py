@@ -74,7 +74,7 @@ def _exported(view: ModeView) -> dict[str, Any]:
 
 
 def _charts(site: Site) -> list[Any]:
-    return [chart for chart in (*site.charts, site.depth_chart, site.coverage_chart) if chart is not None]
+    return [*site.charts, *site.curriculum_charts, *([] if site.coverage_chart is None else [site.coverage_chart])]
 
 
 def _render(

@@ -20,7 +20,7 @@ from gadfly.analysis.wording import title
 from gadfly.records import Probe, ProbeKey, Usage, Verdict
 from gadfly.report.cards import SAID, SIGNS, Card, card
 from gadfly.report.caveats import caveats
-from gadfly.report.charts import Chart, coverage_chart, curriculum_chart, training_charts
+from gadfly.report.charts import Chart, coverage_chart, curriculum_charts, training_charts
 from gadfly.report.follow_views import (
     REACHES,
     TESTED,
@@ -140,7 +140,7 @@ class Site:
     modes: tuple[ModeView, ...]
     tree: tuple[Branch, ...]
     charts: tuple[Chart, ...]
-    depth_chart: Chart | None
+    curriculum_charts: tuple[Chart, ...]
     coverage_chart: Chart | None
     gallery: tuple[Card, ...]
     sample: tuple[Card, ...]
@@ -192,7 +192,7 @@ def build_site(material: Material, open_image: OpenImage) -> Site:
         modes=modes,
         tree=branches(findings.taxonomy),
         charts=tuple(training_charts(material.windows)),
-        depth_chart=None if findings.curriculum is None else curriculum_chart(findings.curriculum),
+        curriculum_charts=() if findings.curriculum is None else tuple(curriculum_charts(findings.curriculum)),
         coverage_chart=None if findings.coverage is None else coverage_chart(findings.coverage),
         gallery=shown_first,
         sample=sampled,

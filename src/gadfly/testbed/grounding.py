@@ -1,14 +1,15 @@
-"""A grounder for testbed images: runs a question on its scene and says what the things it asks about have in common."""
+"""A grounder for testbed images: runs a question on its scene and says what the things are that it asks about."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
 
-from gadfly.records import Question
+from gadfly.records import Grounding, Question
+from gadfly.testbed.drawing import DIAMETER_PX
 from gadfly.testbed.english import Ungrammatical, parse
 from gadfly.testbed.execution import SceneIndex, run
-from gadfly.testbed.scenes import Scene, Thing
+from gadfly.testbed.scenes import IMAGE_PX, Scene, Thing
 
 
 class SceneGrounder:
@@ -18,18 +19,23 @@ class SceneGrounder:
     def __init__(self, scenes: Mapping[str, Scene]) -> None:
         self._index = functools.cache(lambda image_id: SceneIndex(scenes[image_id]) if image_id in scenes else None)
 
-    def referents(self, questions: Sequence[Question]) -> list[tuple[str, ...] | None]:
+    def ground(self, questions: Sequence[Question]) -> list[Grounding | None]:
         return [self._of(question) for question in questions]
 
-    def _of(self, question: Question) -> tuple[str, ...] | None:
+    def _of(self, question: Question) -> Grounding | None:
         scene = self._index(question.images[0].id)
         if scene is None:
             return None
         try:
-            answer = run(parse(question.text), scene)
+            program = parse(question.text)
         except Ungrammatical:
             return None
-        return None if answer.invalid is not None else _shared([scene.things[i] for i in answer.referents])
+        answer = run(program, scene)
+        if answer.invalid is not None:
+            return None
+        things = [scene.things[i] for i in answer.referents]
+        size = min((DIAMETER_PX[thing.size] / IMAGE_PX for thing in things), default=None)
+        return Grounding(_shared(things), size, program.n_attributes / len(program.walk()))
 
 
 def _shared(things: Sequence[Thing]) -> tuple[str, ...]:
