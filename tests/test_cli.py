@@ -65,6 +65,7 @@ def test_a_run_on_photographs_stores_probes_and_says_what_was_left_out(
     assert len(probes) == 2 * 2 * 4
     assert (run / "questioner" / "model.safetensors").exists()
     assert "torn.jpg" in said.err and "notes.png" in said.err
+    assert "target and verifier are the same model" in said.err
 
     shown = cli("show", run, "--limit", 3, "--json")
     assert [row["turns"][0]["question"] for row in json.loads(shown.out)] == [p.question for p in probes[-3:]]
@@ -80,7 +81,7 @@ def test_reference_pairs_judge_what_is_listed_and_nothing_else(
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text(json.dumps({"image": "cat.jpg", "question": "Is this a cat?", "answer": "yes"}) + "\n")
     said = cli("run", *small(photos, checkpoint, tmp_path, "--verifier", f"reference:{pairs}", "--json"))
-    assert said.status == 0, said.err
+    assert said.status == 0 and "the same model" not in said.err, said.err
     for probe in probes_of(tmp_path / "run"):
         reason = probe.judgement.reason or ""
         assert probe.verdict is Verdict.INVALID or reason.startswith("not_listed")

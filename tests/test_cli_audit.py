@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from gadfly.cli import labelling
 from gadfly.records import Completion, Judgement, Probe, ProbeKey, Question, Verdict
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
-from made_probes import make_probes
+from made_probes import make_probe, make_probes
 
 RIGHT, WRONG, INVALID, UNDECIDED = Verdict.RIGHT, Verdict.WRONG, Verdict.INVALID, Verdict.UNDECIDED
 
@@ -212,6 +213,15 @@ def test_one_key_a_verdict_undo_and_on_from_where_it_stopped(capsys: pytest.Capt
     assert sitting.press("zzzurwi") == [(0, UNDECIDED), (1, RIGHT), (2, WRONG), (3, INVALID)]
     assert "there is nothing to undo" in capsys.readouterr().out
     assert sitting.press("") and capsys.readouterr().out == ""  # all are labelled: nothing is asked
+
+
+def test_what_is_shown_to_the_labeller_is_defused(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2J[bold]red[/] \u202egnp"
+    probe = make_probe(WRONG, "cat", question=hostile, answer=hostile)
+    Sitting([replace(probe, images=(replace(probe.images[0], path=f"{hostile}.png"),))]).press("w")
+    out = capsys.readouterr().out
+    assert out.count("owned") == out.count("[bold]red[/]") == 3
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
 
 
 def test_labels_given_at_the_terminal_are_kept_one_by_one(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

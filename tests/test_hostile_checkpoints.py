@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image as pil
+from sentence_transformers import SentenceTransformer
 
 from gadfly.config import TrainConfig
 from gadfly.errors import ModelError
+from gadfly.models.checkpoint import Loading
 from gadfly.models.local import LocalModel
 from gadfly.records import Image, Message, Sampling
 from gadfly.rewards.sentence_embedding import SentenceEmbedder, bundled_minilm
@@ -80,15 +82,33 @@ def test_code_that_comes_with_a_checkpoint_runs_for_no_role(checkpoint: Path, tm
     assert not (tmp_path / "sprung").exists()
 
 
-def test_code_that_comes_with_an_embedding_model(tmp_path: Path) -> None:
-    hostile = Path(shutil.copytree(bundled_minilm(), tmp_path / "hostile"))
-    (hostile / "own.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'sprung')!r})\nclass Model: pass\n")
-    modules = json.loads((hostile / "modules.json").read_text())
+def test_such_code_runs_where_it_was_asked_for(checkpoint: Path, tmp_path: Path) -> None:
+    """So it is the setting that keeps it from running. The classes are no models, and are refused in one line."""
+    hostile = with_code_beside(checkpoint, tmp_path / "hostile", tmp_path / "sprung")
+    with pytest.raises(ModelError, match="cannot load") as fault:
+        LocalModel(hostile, lambda image: pytest.fail("asked"), device="cpu", loading=Loading(trust_remote_code=True))
+    assert "\n" not in str(fault.value)
+    (tmp_path / "sprung").rmdir()
+
+
+def with_own_module(folder: Path, sprung: Path) -> Path:
+    """The bundled embedding model with a module that comes with it."""
+    shutil.copytree(bundled_minilm(), folder)
+    (folder / "own.py").write_text(f"import os\nos.mkdir({str(sprung)!r})\nclass Model: pass\n")
+    modules = json.loads((folder / "modules.json").read_text())
     modules[0]["type"] = "own.Model"
-    (hostile / "modules.json").write_text(json.dumps(modules))
+    (folder / "modules.json").write_text(json.dumps(modules))
+    return folder
+
+
+def test_code_that_comes_with_an_embedding_model(tmp_path: Path) -> None:
+    hostile = with_own_module(tmp_path / "hostile", tmp_path / "sprung")
     with pytest.raises(ModelError, match="cannot load the embedding model"):
         SentenceEmbedder(str(hostile))
     assert not (tmp_path / "sprung").exists()
+    with pytest.raises(AttributeError):  # and it would have run
+        SentenceTransformer(str(hostile), device="cpu", trust_remote_code=True)
+    (tmp_path / "sprung").rmdir()
 
 
 def test_a_chat_template_reaches_nothing_but_its_messages(checkpoint: Path, tmp_path: Path) -> None:

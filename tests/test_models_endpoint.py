@@ -27,8 +27,9 @@ from gadfly.models.conformance import check_chat_model
 from gadfly.models.data_urls import data_url
 from gadfly.models.endpoint import EndpointModel, Patience
 from gadfly.models.wire import Fault, Reply, Request, Tokens, read_body, retry_after_s
-from gadfly.records import Chat, Completion, Image, Message, Sampling, Schema
-from loopback_server import FAULTS, Act, Body, LoopbackServer, texts_of
+from gadfly.records import Chat, Completion, Image, Judgement, Message, Question, Sampling, Schema, Verdict
+from gadfly.roles.verifier_model import ModelVerifier
+from loopback_server import FAULTS, Act, Body, LoopbackServer, answer_to, texts_of
 
 KEY = "sk-a-key-that-nobody-may-see-3141592653"
 QUICK = Patience(timeout_s=5.0, backoff_s=0.01, max_backoff_s=0.05, gone_s=0.3)
@@ -119,6 +120,31 @@ def test_structured_output_where_it_is_asked_for() -> None:
         (other,) = model.complete([chat("judge")], GREEDY)
     assert answer.text is not None and json.loads(answer.text) == {"valid": True, "verdict": "RIGHT"}
     assert other.text == "answer to be shortjudge"
+
+
+@pytest.mark.parametrize("takes_schemas", [True, False])
+def test_a_verifier_is_heard_in_json_where_the_server_has_it_and_in_lines_where_not(takes_schemas: bool) -> None:
+    """All three stages. The server's JSON is the first that a schema allows: VALID, "text", SAME."""
+
+    def plan(n: int, body: Body) -> Act:
+        return Act.ANSWER if takes_schemas or "response_format" not in body else Act.BAD_REQUEST
+
+    def lines(body: Body) -> str:
+        asked = texts_of(body)
+        return (
+            "VERDICT: VALID" if "RELATED" in asked else "VERDICT: SAME" if "Second answer" in asked else "ANSWER: text"
+        )
+
+    image = Image("a" * 64, "a.png", 8, 8)
+    with LoopbackServer(plan, answer=answer_to if takes_schemas else lines) as server:
+        verifier = ModelVerifier(endpoint(server.url, max_concurrency=1))
+        judged = verifier.judge(
+            [Question((image,), "What is it?", 0)] * 2, [Completion("text"), Completion("a scrawl")]
+        )
+    assert judged == [Judgement(Verdict.RIGHT, expected="text")] * 2
+    forms = [body["response_format"]["json_schema"]["name"] for body in server.bodies if "response_format" in body]
+    assert forms == (["validity", "validity", "answer", "answer", "agreement"] if takes_schemas else ["validity"])
+    assert ["image_url" in json.dumps(body) for body in server.bodies][-1] is False  # answers are compared as texts
 
 
 def test_a_server_that_takes_no_schema_is_asked_without_and_not_troubled_again() -> None:

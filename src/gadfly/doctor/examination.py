@@ -78,7 +78,7 @@ def _check_images(wiring: Wiring, phase: Phase) -> tuple[list[Finding], list[Ima
         line = warned("images", f"{said}; {len(bad)} cannot: {'; '.join(bad[:SHOWN])}{more}", **figures)
     else:
         line = passed("images", said, **figures)
-    return [line, _split(wiring, len(source))], used
+    return [line, _split(wiring, phase, len(source))], used
 
 
 def _fault_of(wiring: Wiring, image: Image) -> str | None:
@@ -89,7 +89,7 @@ def _fault_of(wiring: Wiring, image: Image) -> str | None:
     return None
 
 
-def _split(wiring: Wiring, n: int) -> Finding:
+def _split(wiring: Wiring, phase: Phase, n: int) -> Finding:
     share, sizes = wiring.config.images.heldout_share, {"train": 0, "heldout": 0}
     for split in sizes:
         try:
@@ -97,6 +97,10 @@ def _split(wiring: Wiring, n: int) -> Finding:
         except GadflyError as fault:
             if split == "train" or share > 0:
                 return failed("split", f"{fault}; add images or change the share", **sizes)
+    if phase == "sweep":
+        part = wiring.config.sweep.split
+        asked = f"all {n} images" if share == 0 else f"the {sizes[part]} images of the part {part}"
+        return passed("split", f"{asked} are asked about", **sizes)
     if share == 0:
         return warned("split", f"all {n} images are trained on; images.heldout_share keeps some for measuring", **sizes)
     return passed("split", f"{sizes['train']} images to train on, {sizes['heldout']} held out", **sizes)

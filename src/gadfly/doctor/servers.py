@@ -76,7 +76,7 @@ def _reason(server: EndpointModel, config: ModelConfig, error: str) -> str:
         return str(fault)
     if without_image.text is not None:
         return f"it answers a text and not an image; serve a vision-language model, or mend image_format ({error})"
-    return f"{error}; see the server's log"
+    return f"{error.rstrip('.')}; see the server's log"
 
 
 def _listed(config: ModelConfig) -> list[str] | None:

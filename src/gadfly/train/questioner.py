@@ -57,7 +57,7 @@ def load_questioner(path: str | Path, settings: TrainConfig, placed: Placement |
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"cannot load a vision-language questioner from {str(path)!r}: {reason}; "
+            f"cannot load a vision-language questioner from {str(path)!r}: {reason.rstrip('.')}; "
             "give a checkpoint that AutoModelForImageTextToText and AutoProcessor can load"
         ) from error
     if processor.chat_template is None and model.config.model_type in PLAIN_PROMPTS:
