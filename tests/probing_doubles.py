@@ -52,6 +52,9 @@ class PlainReward:
     def __init__(self) -> None:
         self.history: list[PastQuestion] = []
 
+    def prepare(self, questions: Sequence[Question]) -> None:
+        """It needs nothing."""
+
     def score(
         self, questions: Sequence[Question], judgements: Sequence[Judgement]
     ) -> list[tuple[float | None, Mapping[str, float | None]]]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +20,7 @@ from gadfly.models import endpoint
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.checkpoints import bundled
+from gadfly.wiring import Wiring
 from loopback_server import Act, Body, LoopbackServer, texts_of
 from served_checkpoint import ServedCheckpoint
 
@@ -69,6 +74,73 @@ def test_a_served_target_gives_the_probes_of_one_in_process_and_the_cache_those_
     compared = cli("compare", tmp_path / "served", tmp_path / "again")
     assert "what the models were asked for" in compared.out and "from cache" in compared.out
     assert "tokens in" in cli("show", tmp_path / "served").out
+
+
+def test_what_is_done_while_a_server_answers_gives_the_probes_of_one_thing_after_another(
+    cli: Cli, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sampled questioner in this process, a served target; to the last bit, rewards too."""
+    with LoopbackServer(answer=ServedCheckpoint(bundled("clean"))) as server:
+        questioner = ["--questioner", bundled("questioner"), "--set", "questioner.prompt=testbed_questioner"]
+        options = sweep(album, tmp_path, "--target", "tiny", "--target-url", server.url, *questioner, "--set", NO_CACHE)
+        said = cli(*options, "--name", "overlapped")
+        assert said.status == 0, said.err
+        asked = Counter(texts_of(body) for body in server.bodies)
+        with monkeypatch.context() as alone:
+            alone.setattr(Wiring, "target_is_served", False)
+            alone.setattr(Wiring, "asks_ahead", False)
+            assert cli(*options, "--name", "in-turn").status == 0
+    assert outcomes(tmp_path / "overlapped") == outcomes(tmp_path / "in-turn")
+    assert Counter(texts_of(body) for body in server.bodies) == Counter({text: 2 * n for text, n in asked.items()})
+    probes = probes_of(tmp_path / "overlapped")
+    assert len(probes) == 24 and len({p.question for p in probes}) > 12 and len({p.verdict for p in probes}) > 1
+
+
+def test_under_a_limit_on_calls_nothing_is_asked_ahead(cli: Cli, photos: Path, tmp_path: Path) -> None:
+    """A step takes 2 questions, 2 answers, and 2 calls in each of the verifier's three stages: 10. Two steps fit into
+    20 calls, and would not if the questions of the third were among them."""
+    with LoopbackServer(answer=answer) as server:
+        names = ["--target", "under-test", "--questioner", "asker", "--verifier", "judge"]
+        urls = [part for role in ROLES for part in (f"--{role}-url", server.url)]
+        sizes = ["--n", 8, "--set", "sweep.batch_size=2", "--set", "reward.embedder=hash", "--set", NO_CACHE]
+        options = ["sweep", "--images", photos, *names, *urls, *sizes, "--out", tmp_path]
+        assert cli(*options, "--max-calls", 20).status == 0
+        assert len(server.bodies) == 20 and len(probes_of(tmp_path / "run")) == 4
+        assert cli(*options, "--max-calls", 1000, "--resume").status == 0
+        assert len(server.bodies) == 40 and len(probes_of(tmp_path / "run")) == 8
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_sweep_whose_servers_are_all_waited_for(photos: Path, tmp_path: Path) -> None:
+    """The target falls silent in the second step, and then everyone: the next questions, the answers and the verdicts
+    are all waited for, each in a thread of its own."""
+
+    def silent(n: int, body: Body) -> Act:
+        return Act.STALL if sum(one["model"] == "under-test" for one in all_of_them.bodies) > 2 else Act.ANSWER
+
+    with LoopbackServer(silent, answer=answer) as all_of_them:
+        names = ["--target", "under-test", "--questioner", "asker", "--verifier", "judge"]
+        urls = [part for role in ROLES for part in (f"--{role}-url", all_of_them.url)]
+        sizes = ["--n", 8, "--set", "sweep.batch_size=2", "--set", "reward.embedder=hash", "--set", NO_CACHE]
+        options = ["sweep", "--images", photos, *names, *urls, *sizes, "--out", tmp_path]
+        command = [sys.executable, "-m", "gadfly.cli.main", *map(str, options)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        try:
+            while not Counter(body["model"] for body in all_of_them.bodies) >= Counter({"under-test": 4, "judge": 8}):
+                assert process.poll() is None, process.communicate()[1]
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)  # a call would be waited for for 30 s, and tried again
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1].startswith("gadfly: interrupted; what was stored is kept in") and "Traceback" not in err
+    assert len(probes_of(tmp_path / "run")) == 2
+    with SqliteStore.open(tmp_path / "run", read_only=True) as store:
+        assert [attempt.outcome for attempt in store.attempts()] == ["interrupted"]
+
+
+NO_CACHE = "cache.max_bytes=0"
 
 
 def answer(body: Body) -> str:

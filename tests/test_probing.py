@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from gadfly.counts import Counts, step_metrics
 from gadfly.errors import ConfigError, ImageError
 from gadfly.probing import Probing, Step, Written
-from gadfly.records import Completion, PastQuestion, Verdict
+from gadfly.records import Completion, Image, Judgement, PastQuestion, Question, Verdict
 from gadfly.sweep import sweep
 from probing_doubles import EchoTarget, ListStore, PlainReward, ScriptedQuestioner, WordVerifier, image
 
@@ -145,6 +148,84 @@ def test_a_broken_off_sweep_goes_on_as_if_it_had_not_been() -> None:
         return questioner.calls
 
     assert calls(0)[3:] == calls(3) and calls(3)
+
+
+class WaitingTarget(EchoTarget):
+    """Answers once it is told that its questions were looked at meanwhile, which nobody can do who waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = threading.Event()
+
+    def answer(self, questions: Sequence[Question]) -> list[Completion]:
+        assert self.may_answer.wait(20)
+        return super().answer(questions)
+
+
+class BlindVerifier(WordVerifier):
+    def __init__(self, target: WaitingTarget) -> None:
+        super().__init__()
+        self._target = target
+
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
+        self._target.may_answer.set()
+        return super().judge(questions, answers)
+
+
+def test_while_a_served_target_answers_its_questions_are_prepared_and_judged() -> None:
+    loop, target, prepared = Loop(), WaitingTarget(), list[Question]()
+    loop.reward.prepare = prepared.extend  # type: ignore[method-assign,assignment]
+    texts = ("hard one?", "easy one?", "vague one?", "silent one?", "no mark", None, "hard one?")
+    alone = loop.step(*texts)
+    assert prepared == []
+    loop.probing = replace(loop.probing, target=target, verifier=BlindVerifier(target), served=True)
+    beside = loop.step(*texts)
+    assert beside.probes == alone.probes
+    assert [q.text for q in prepared] == ["hard one", "easy one", "vague one", "silent one"]
+    seconds = {name: s for name, s in beside.metrics.items() if name.startswith("seconds_") and s is not None}
+    assert set(seconds) == {f"seconds_{part}" for part in ("answer", "verify", "reward", "store")}
+    assert min(seconds.values()) >= 0
+
+
+def test_what_goes_wrong_with_a_served_target_is_heard_and_nothing_is_stored() -> None:
+    loop = Loop()
+
+    def gone(questions: Sequence[Question]) -> list[Completion]:
+        raise OSError("target is gone")
+
+    loop.target.answer = gone  # type: ignore[method-assign]
+    loop.probing = replace(loop.probing, served=True)
+    with pytest.raises(OSError, match="target is gone"):
+        loop.step("hard one?")
+    assert loop.store.probes == [] and loop.reward.history == []
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_sweep_that_asks_ahead_makes_the_same_probes(served: bool) -> None:
+    def made(ahead: bool) -> tuple[list[object], list[tuple[list[str], int]]]:
+        loop, questioner = Loop(), ScriptedQuestioner()
+        probing = replace(loop.probing, parse=lambda text: text, served=served and ahead)
+        images = [image(c) for c in "abcde"]
+        sweep(images, questioner, probing, n=23, batch=4, seed=1, first_step=1, steps=4, ahead=ahead)
+        return [*loop.store.probes, *loop.reward.history], questioner.calls
+
+    assert made(ahead=True) == made(ahead=False)
+
+
+def test_a_fault_of_the_next_questions_waits_until_these_are_stored() -> None:
+    loop, questioner = Loop(), ScriptedQuestioner()
+    ask = questioner.ask
+
+    def breaks_at_the_third(images: Sequence[Image], seed: int) -> list[Completion]:
+        if len(questioner.calls) == 2:
+            raise OSError("questioner is gone")
+        return ask(images, seed)
+
+    questioner.ask = breaks_at_the_third  # type: ignore[method-assign]
+    probing = replace(loop.probing, parse=lambda text: text)
+    with pytest.raises(OSError, match="questioner is gone"):
+        sweep([image("a")], questioner, probing, n=40, batch=4, seed=1, ahead=True)
+    assert [step for _, _, step, _ in loop.store.steps] == [0, 1] and len(loop.store.probes) == 8
 
 
 def test_a_sweep_refuses_nothing_to_do() -> None:

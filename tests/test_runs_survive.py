@@ -29,6 +29,7 @@ from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.checkpoints import bundled
 from gadfly.train.checkpoints import checkpoint_dir, resume_step
 from hostile_weights import Trap
+from loopback_server import LoopbackServer
 
 STEPS = 4
 TRAINING = (
@@ -44,6 +45,7 @@ KINDS = {
         "--set=train.num_iterations=2",
     ],
     "sweep": ["sweep", "--n=40", "--set=sweep.batch_size=4"],
+    "served": ["sweep", "--n=40", "--set=sweep.batch_size=4"],
     "fine-tuned": ["run", *TRAINING, "--set=train.save_every=3", "--set=train.method=rl+sft"],
 }
 
@@ -56,6 +58,9 @@ STAGES = {
     "while the first model is loaded": ("images.jsonl", 0.3),
 }
 """Where a kill falls: so many seconds at most after the first path of this name appears. None is the whole run."""
+
+
+SWEEPS = ("sweep", "served")
 
 
 @dataclass(frozen=True)
@@ -74,24 +79,28 @@ def moments(n: int) -> list[Moment]:
     for number in range(n):
         kind = list(KINDS)[number % len(KINDS)]
         stage = list(STAGES)[(number + number // len(STAGES)) % len(STAGES)]
-        saved = "saved" in stage and kind == "sweep"
+        saved = "saved" in stage and kind in SWEEPS
         made.append(Moment(number, kind, "anywhere" if saved else stage))
     return made
 
 
 class Whole:
-    """One kind of run with one folder of images, left alone: what a killed one must come to, and how long it takes."""
+    """One kind of run with one folder of images, left alone: what a killed one must come to, and how long it takes.
+    The target of a served one is at `url`, and the next questions are asked for while it answers."""
 
-    def __init__(self, kind: str, album: Path, tmp_path: Path) -> None:
+    def __init__(self, kind: str, album: Path, tmp_path: Path, url: str) -> None:
         self.album = Path(shutil.copytree(album, tmp_path / "album"))
         self._folder, self._pairs = tmp_path / "runs", tmp_path / "pairs.jsonl"
         images = sorted(path.name for path in album.glob("*.png"))
         self._pairs.write_text("".join(json.dumps({"image": i, "question": "what shape?"}) + "\n" for i in images))
         sft = [f"--set=train.sft.data={self._pairs}", "--set=train.sft.batch=6"] if kind == "fine-tuned" else []
-        models = [f"--questioner={bundled('questioner')}", f"--target={bundled('clean')}", "--verifier=oracle"]
+        target = [f"--target={bundled('clean')}"]
+        if kind == "served":
+            target = ["--target=m", f"--target-url={url}", "--set=cache.max_bytes=0"]
+        models = [f"--questioner={bundled('questioner')}", *target, "--verifier=oracle"]
         sizes = ["--set=questioner.max_new_tokens=16", "--set=reward.embedder=hash"]
         self._arguments = [*KINDS[kind], *sft, f"--images={self.album}", *models, *sizes, f"--out={self._folder}"]
-        self.phase = "sweep" if kind == "sweep" else "train"
+        self.phase = "sweep" if kind in SWEEPS else "train"
         self.log = tmp_path / f"{kind}.log"
 
     def arguments(self, name: str, *more: str) -> list[str]:
@@ -190,15 +199,16 @@ Wholes = Callable[[str], Whole]
 
 
 @pytest.fixture(scope="module")
-def whole(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Wholes:
+def whole(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wholes]:
     made: dict[str, Whole] = {}
+    with LoopbackServer(latency_s=0.05) as server:
 
-    def of(kind: str) -> Whole:
-        if kind not in made:
-            made[kind] = Whole(kind, album, tmp_path_factory.mktemp("killed"))
-        return made[kind]
+        def of(kind: str) -> Whole:
+            if kind not in made:
+                made[kind] = Whole(kind, album, tmp_path_factory.mktemp("killed"), server.url)
+            return made[kind]
 
-    return of
+        yield of
 
 
 @pytest.mark.slow

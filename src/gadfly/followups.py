@@ -47,7 +47,9 @@ def transfer(
     (`Wiring.with_target`). Kept and resumed as by `rejudge`."""
     other = wiring.target
     settings = as_stored(wiring.config)["target"]
-    return _replay(wiring, store, "transfer", source, phase, on_progress, lambda _: other, settings)
+    return _replay(
+        wiring, store, "transfer", source, phase, on_progress, lambda _: other, settings, wiring.target_is_served
+    )
 
 
 def _replay(
@@ -59,12 +61,13 @@ def _replay(
     on_progress: OnSweep | None,
     target_of: Callable[[Sequence[Probe]], Target],
     target: Mapping[str, Any] | None = None,
+    served: bool = False,
 ) -> Counts:
     probes = list(store.probes(source))
     if not probes:
         raise StoreError(f"the phase {source!r} has no probes to judge; name another phase, as RUN:PHASE")
     kept = UsageKept(store, wiring.ledger)
-    probing = Probing(target_of(()), wiring.verifier, wiring.reward(may_ask=False), kept, str)
+    probing = Probing(target_of(()), wiring.verifier, wiring.reward(may_ask=False), kept, str, served)
     store.begin_replay(phase, kind, source, as_stored(wiring.config)["verifier"], target)
     first_step = first_step_of(store, phase)
     if first_step > max(probe.key.step for probe in probes):
@@ -98,7 +101,7 @@ def confirm(
     Raises StoreError where `phase` is there already and is anything else, or was judged by another verifier.
     """
     kept = UsageKept(store, wiring.ledger)
-    probing = Probing(wiring.target, wiring.verifier, wiring.reward(may_ask=False), kept, str)
+    probing = Probing(wiring.target, wiring.verifier, wiring.reward(may_ask=False), kept, str, wiring.target_is_served)
     store.begin_replay(phase, "confirm", source, as_stored(wiring.config)["verifier"])
     first_step = first_step_of(store, phase)
     with sitting(store, phase, first_step, wiring.ledger) as attempt:

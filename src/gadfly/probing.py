@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import final
 
 from gadfly.counts import Metric, step_metrics
+from gadfly.overlap import Beside, Later
 from gadfly.protocols import ProbeStore, Reward, Target, Verifier
 from gadfly.records import Completion, Image, Judgement, PastQuestion, Probe, ProbeKey, Question, Turn, Verdict
 
@@ -49,13 +50,18 @@ class Step:
 @final
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """The loop with its parts. `parse` finds the question in what a questioner wrote, None where there is none."""
+    """The loop with its parts. `parse` finds the question in what a questioner wrote, None where there is none.
+
+    `served`: the target answers on another machine. This one then does meanwhile what needs no answer: the questions
+    are made ready for their reward, and the verifier judges them for themselves.
+    """
 
     target: Target
     verifier: Verifier
     reward: Reward
     store: ProbeStore
     parse: Callable[[str], str | None]
+    served: bool = False
 
     def step(self, written: Sequence[Written], *, phase: str, attempt: int, step: int) -> Step:
         """Put one step's questions to the target, have them judged, reward and store them.
@@ -122,10 +128,9 @@ class Probing:
             if index not in unasked:
                 asked.setdefault(_content(question), question)
         once = list(asked.values())
-        with _timed(seconds, "seconds_answer"):
-            answers_once = self.target.answer(once) if once else []
-        with _timed(seconds, "seconds_verify"):
+        with _timed(seconds, "seconds_verify"), self._answers(once, seconds) as answers_once:
             judgements_once = self.verifier.judge(once, answers_once) if once else []
+        seconds["seconds_verify"] -= seconds["seconds_answer"]  # what it took beyond the answers
         outcomes = dict(zip(asked, zip(answers_once, judgements_once, strict=True), strict=True))
 
         answers: list[Completion] = []
@@ -139,6 +144,22 @@ class Probing:
             answers.append(answer)
             judgements.append(judgement)
         return answers, judgements
+
+    @contextmanager
+    def _answers(self, questions: Sequence[Question], seconds: dict[str, float]) -> Iterator[Sequence[Completion]]:
+        """The target's answers, those of a served target still under way."""
+
+        def answer() -> list[Completion]:
+            with _timed(seconds, "seconds_answer"):
+                return self.target.answer(questions) if questions else []
+
+        if not self.served or not questions:
+            yield answer()
+            return
+        with Beside() as beside:
+            answers = beside.begin(answer)
+            self.reward.prepare(questions)
+            yield Later(len(questions), answers.result)
 
 
 def _content(question: Question) -> tuple[tuple[str, ...], str]:

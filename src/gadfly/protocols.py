@@ -66,7 +66,10 @@ class Target(Protocol):
 class Verifier(Protocol):
     """Judges first the question (valid or not), then the answer (right or wrong)."""
 
-    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]: ...
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
+        """A judgement of each question and its answer, in order. The answers may still be under way: the first look at
+        one waits for them, so what needs none comes before it."""
+        ...
 
 
 class Annotator(Protocol):
@@ -108,6 +111,11 @@ class Embedder(Protocol):
 
 class Reward(Protocol):
     """Turns judged questions into one scalar each, and remembers what it needs to know novelty."""
+
+    def prepare(self, questions: Sequence[Question]) -> None:
+        """Do what `score` will need and what does not wait for judgements: there is time for it. It changes no score
+        but in rounding, and need not be called."""
+        ...
 
     def score(
         self, questions: Sequence[Question], judgements: Sequence[Judgement]

@@ -108,6 +108,7 @@ def _train_on_own_failures(
                 attempt=attempt,
                 first_step=first,
                 steps=n_steps,
+                ahead=wiring.asks_ahead,
                 on_progress=None if on_step is None else lambda n, _, c: on_step(n // per_step, steps, {"fdr": c.fdr}),
             )
 
@@ -167,5 +168,6 @@ def sweep(
             attempt=attempt,
             first_step=first_step,
             learner=learner,
+            ahead=wiring.asks_ahead,
             on_progress=None if on_progress is None else lambda n, total, c: on_progress(n, total, done + c),
         )

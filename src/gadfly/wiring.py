@@ -242,7 +242,21 @@ class Wiring:
         return build_embedder(self.config.reward)
 
     def probing(self, store: ProbeStore, reward: Reward) -> Probing:
-        return Probing(self.target, self.verifier, reward, store, parse_question)
+        return Probing(self.target, self.verifier, reward, store, parse_question, self.target_is_served)
+
+    @property
+    def target_is_served(self) -> bool:
+        """Whether the target answers on another machine, so that this one has time."""
+        return self.config.target.base_url is not None
+
+    @property
+    def asks_ahead(self) -> bool:
+        """Whether a sweep asks for the next questions while it is at these: where a served model is waited for. A
+        limit on calls or cost would then end it at another step, so under one it does not."""
+        config, limits = self.config, self.config.limits
+        waited_for = (config.questioner, config.target, *config.verifier.judges)
+        limited = (limits.max_calls, limits.max_target_calls, limits.max_cost) != (None, None, None)
+        return any(model.base_url is not None for model in waited_for) and not limited
 
     def sft_pairs(self) -> Sequence[tuple[Image, str]]:
         """What SFT learns from. Raises ConfigError."""

@@ -26,6 +26,7 @@ from gadfly.models.breaker import Breaker
 from gadfly.models.concurrency import AdaptiveLimit
 from gadfly.models.data_urls import DataUrls
 from gadfly.models.wire import Fault, Reply, Request, Tokens, check_address, one_line, read_body, read_status
+from gadfly.overlap import called_off_by
 from gadfly.records import Chat, Completion, Image, Sampling
 
 NO_KEY: Final = "none"  # the client wants one; servers that need none ignore it
@@ -116,7 +117,12 @@ class EndpointModel:
             api_key=self._key(), base_url=self._base_url, max_retries=0, timeout=self._patience.timeout_s
         )
         client.organization = client.project = None  # the client takes these from the environment, for any server
-        with DataUrls(self._open_image, self._request.image_format, self._request.max_side_px) as urls:
+        loop, whole = asyncio.get_running_loop(), asyncio.current_task()
+        assert whole is not None, "a coroutine of a task"
+        with (
+            called_off_by(lambda: loop.call_soon_threadsafe(whole.cancel)),
+            DataUrls(self._open_image, self._request.image_format, self._request.max_side_px) as urls,
+        ):
             async with client:
                 return await self._dispatch(
                     len(chats), lambda index: self._ask(client, urls, chats[index], sampling, index)

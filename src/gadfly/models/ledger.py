@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -99,6 +100,8 @@ class Ledger:
         self._limits = Limits() if limits is None else limits
         self._clock = clock
         self._accounts: dict[str, Account] = {}
+        self._under_way: Counter[str] = Counter()  # calls of each role
+        self._lock = threading.Lock()
         self.begin((), 0.0)
 
     def begin(self, earlier: Earlier, seconds: float) -> None:
@@ -139,18 +142,36 @@ class Ledger:
         known = [cost for cost in costs if cost is not None]
         return sum(usage.calls for usage in usages), math.fsum(known) if len(known) == len(costs) else None
 
+    def _mean_cost(self, role: str) -> float:
+        """Of one call so far; 0 before the first."""
+        calls, cost = self._used(role)
+        return (cost or 0.0) / calls if calls else 0.0
+
+    def begin_calls(self, account: Account, calls: int) -> None:
+        """Count so many further calls on the account as under way. Raises BudgetSpent where they would pass a limit."""
+        with self._lock:
+            self.check(account, calls)
+            self._under_way[account.role] += calls
+
+    def end_calls(self, account: Account, calls: int, errors: int, seconds: float) -> None:
+        """Count calls that were under way as made."""
+        with self._lock:
+            self._under_way[account.role] -= calls
+            account.add_calls(calls, errors, seconds)
+
     def check(self, account: Account, calls: int) -> None:
-        """Raise BudgetSpent where so many further calls on the account would pass a limit.
+        """Raise BudgetSpent where so many further calls on the account would pass a limit. Those under way count, as
+        if none of them had an answer yet.
 
         Calls are known beforehand and never pass theirs. Cost is foreseen from the role's mean so far, so that only
         the first calls of all, or dearer ones than before, can pass it, by one batch.
         """
         limits = self._limits
-        used = sum(usage.calls for _, usage in (*self._earlier, *self.usages().items()))
+        used = sum(usage.calls for _, usage in (*self._earlier, *self.usages().items())) + self._under_way.total()
         if limits.max_calls is not None and used + calls > limits.max_calls:
             raise BudgetSpent(f"{used} calls made, {calls} more wanted, {limits.max_calls} allowed")
         if limits.max_target_calls is not None and account.role == TARGET:
-            mine, _ = self._used(TARGET)
+            mine = self._used(TARGET)[0] + self._under_way[TARGET]
             if mine + calls > limits.max_target_calls:
                 raise BudgetSpent(
                     f"{mine} calls of the target made, {calls} more wanted, {limits.max_target_calls} allowed"
@@ -165,8 +186,8 @@ class Ledger:
                 "the cost of this run is limited but cannot be known: a model has no price, or its server does not say "
                 "what answers take in tokens; give prices, or limit the calls"
             )
-        mine, cost = self._used(account.role)
-        foreseen = (cost or 0.0) / mine * calls if mine else 0.0
+        wanted = self._under_way + Counter({account.role: calls})
+        foreseen = math.fsum(self._mean_cost(role) * n for role, n in wanted.items())
         if so_far + foreseen > limits.max_cost or so_far >= limits.max_cost:
             raise BudgetSpent(
                 f"{so_far:.4g} spent, {calls} more calls would cost about {foreseen:.2g}, {limits.max_cost:g} allowed"

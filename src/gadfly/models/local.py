@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,12 +23,15 @@ from gadfly.models.checkpoint import Loading, count_image_tokens, files_stamp, l
 from gadfly.models.shared_prefix import Prompt, complete, encode, plan, why_not
 from gadfly.models.shared_sight import see_once
 from gadfly.models.text_only import TextProcessor
+from gadfly.overlap import go_on
 from gadfly.records import Chat, Completion, Image, Message, Sampling
 
 Device = Literal["auto", "cpu", "cuda"] | str
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 _MIN_CONTROL_TOKEN_CHARS: Final = 3
+_TURN: Final = threading.Lock()
+"""Who holds it computes. All local models share a device and torch's one stream of random numbers."""
 
 
 class LocalModel:
@@ -41,7 +45,9 @@ class LocalModel:
     config brings along are left out, so that two models are asked in the same way.
 
     A chat that fails (its image cannot be opened, the prompt is too long, memory runs out even when it runs alone) is
-    a completion with an error; the others of its batch are completed all the same. Not for use from several threads.
+    a completion with an error; the others of its batch are completed all the same. Threads take turns,
+    whichever model they ask.
+
     Raises ModelError where the checkpoint cannot be loaded or cannot serve as a vision-language model; with `text_only`
     it may be a plain language model too.
     """
@@ -155,6 +161,10 @@ class LocalModel:
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
         """Completions in order. Greedy ones do not depend on what else is in the batch (up to rounding); sampled ones
         are the same for the same chats in the same order and the same seed. No global random state is touched."""
+        with _TURN:
+            return self._complete(chats, sampling)
+
+    def _complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
         completions: dict[int, Completion] = {}
         pictures, broken = self._pictures(chats)
         sound: list[int] = []
@@ -165,6 +175,7 @@ class LocalModel:
             else:
                 completions[index] = Completion(error=fault)
         for batch in self._batches(chats, sound):
+            go_on()
             completions |= self._run([(index, chats[index]) for index in batch], pictures, sampling)
         return [completions[index] for index in range(len(chats))]
 

@@ -37,8 +37,9 @@ class Metered:
         return self._model.name
 
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
-        if chats:
-            self._ledger.check(self._account, len(chats))
+        if not chats:
+            return self._model.complete(chats, sampling)
+        self._ledger.begin_calls(self._account, len(chats))
         started_s = time.perf_counter()
         completions: list[Completion] = []
         try:
@@ -46,7 +47,7 @@ class Metered:
             return completions
         finally:
             errors = sum(one.error is not None for one in completions)
-            self._account.add_calls(len(chats), errors, time.perf_counter() - started_s)
+            self._ledger.end_calls(self._account, len(chats), errors, time.perf_counter() - started_s)
             if self._count_tokens is not None:
                 for one in completions:
                     if one.text is not None:

@@ -44,6 +44,10 @@ class CombinedReward:
         self._lexical = LexicalHistory(weights.window, weights.max_order)
         self._rarity = RarityHistory(weights.window)
 
+    def prepare(self, questions: Sequence[Question]) -> None:
+        """Embed them, those that will turn out invalid too. May raise what the embedder raises (ModelError)."""
+        self._embedder.embed([question.text for question in questions])
+
     def score(self, questions: Sequence[Question], judgements: Sequence[Judgement]) -> list[tuple[float | None, Terms]]:
         """(reward, terms) of each probe of one step, all its groups at once. Does not change the history.
 

@@ -44,6 +44,10 @@ class CuriosityReward:
         self._sum_D: NDArray[np.float64] | None = None
         self._n = 0
 
+    def prepare(self, questions: Sequence[Question]) -> None:
+        """Embed them. May raise what the embedder raises (ModelError)."""
+        self._embedder.embed([question.text for question in questions])
+
     def score(self, questions: Sequence[Question], judgements: Sequence[Judgement]) -> list[tuple[float | None, Terms]]:
         """(reward, terms) of each probe of one step. Terms: "failure", "invalid" as in `CombinedReward`; "lexical" and
         "semantic" for all decided probes. May raise what the embedder raises (ModelError)."""

@@ -35,6 +35,9 @@ class UncertaintyReward:
         self._is_question = is_question
         self._share = share
 
+    def prepare(self, questions: Sequence[Question]) -> None:
+        """What it needs are answers, and only the target has them."""
+
     def score(self, questions: Sequence[Question], judgements: Sequence[Judgement]) -> list[tuple[float | None, Terms]]:
         """(reward, terms) of each probe of one step. Terms: "uncertainty" and "cluster_share", None where there is no
         question or no answer. Equal questions about an image are answered once."""

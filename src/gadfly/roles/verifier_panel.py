@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gadfly.overlap import Later
 from gadfly.protocols import Verifier
 from gadfly.records import Completion, Judgement, Question, Verdict
 
@@ -34,7 +35,8 @@ class PanelVerifier:
             left = [i for i, before in enumerate(said) if not any(one.verdict is Verdict.INVALID for one in before)]
             if not left:
                 break
-            judged = judge.judge([questions[i] for i in left], [answers[i] for i in left])
+            their_answers = Later(len(left), lambda left=left: [answers[i] for i in left])  # type: ignore[misc]
+            judged = judge.judge([questions[i] for i in left], their_answers)
             for i, judgement in zip(left, judged, strict=True):
                 said[i].append(judgement)
         return [agreed(judgements) for judgements in said]
