@@ -24,7 +24,7 @@ from typing import Any
 from loop_cost import server
 from measuring import options, told
 
-from gadfly import runs
+from gadfly import run_folder, runs
 from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
 from gadfly.records import Probe
@@ -113,7 +113,7 @@ def configuration(scratch: Path, chosen: argparse.Namespace, url: str | None) ->
 
 def one_round(config: Config, wiring: Wiring, what: str, i: int) -> tuple[dict[str, float], list[tuple[Any, ...]]]:
     """Figures of both ways, and all that was made."""
-    with runs.opened(config, resume=False) as store:
+    with run_folder.opened(config, resume=False) as store:
         probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())
         laps = (
             sweep_once(wiring, probing, store, i) if what == "sweep" else train_once(wiring, probing, store, config, i)

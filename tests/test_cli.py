@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from cli_calls import Cli, probes_of, small
+from gadfly.cli import bench, testbed
+from gadfly.cli.main import app
 from gadfly.records import Verdict
 from gadfly.store.sqlite import SqliteStore
 from store_samples import sample
@@ -33,6 +35,24 @@ def test_help_is_quick_to_load_and_says_every_command() -> None:
     )
     commands = "demo run sweep doctor compare show analyze report modes confirm transfer audit rejudge testbed".split()
     assert all(command in said.stdout for command in commands)
+
+
+def test_each_command_says_in_one_short_sentence_what_it_is_for(cli: Cli) -> None:
+    """What is too long for its line in a list of commands would end in three dots there."""
+    for group in ((), ("testbed",), ("bench",)):
+        _, commands = cli(*group, "--help").out.split("Commands:")
+        assert "..." not in commands
+
+
+def test_every_command_that_prints_tables_prints_json_too(cli: Cli) -> None:
+    """`view` prints an address and goes on until it is ended."""
+    groups = {(): app, ("testbed",): testbed.app, ("bench",): bench.app}
+    for group, commands in groups.items():
+        for command in commands.registered_commands:
+            assert command.callback is not None
+            name = command.name or command.callback.__name__.replace("_", "-")
+            if name != "view":
+                assert "--json" in cli(*group, name, "--help").out, name
 
 
 def test_show_loads_nothing_that_asks_or_counts(tmp_path: Path) -> None:

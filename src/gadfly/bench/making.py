@@ -28,24 +28,19 @@ def make_organism(
     report: Report,
     *,
     course: Course | None = None,
-    seed: int = SEED,
-    teacher: PlantedTeacher | None = None,
     clean: Path | None = None,
 ) -> None:
     """Fine-tune the key's clean checkpoint into an organism in the new folder `out`, its key beside it
     (`keys.key_beside`). On pixels, on scenes of the target's split. One thread, fixed seed.
 
-    `course` is for another one than `planting` gives, `teacher` for other shares of exercises inside and just outside
-    the spots, `clean` for another folder than the one that the key names. Raises TestbedError: `out` already holds
-    something, no such clean checkpoint.
+    `course` is for another one than `planting` gives, `clean` for another folder than the one that the key names.
+    Raises TestbedError: `out` already holds something, no such clean checkpoint.
     """
-    teacher = teacher or PlantedTeacher(key)
-    assert teacher.key == key, "the key that is written must be the one that is taught"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TestbedError(f"{out} already holds something; give a new folder")
     torch.set_num_threads(1)
     model = load(clean or checkpoint_folder(key.clean))
-    together(model, teacher, course or planting(key), "target", seed, report)
+    together(model, PlantedTeacher(key), course or planting(key), "target", SEED, report)
     save(model, out)
     key_beside(out).write_text(key_text(key), encoding="utf-8")
 

@@ -25,7 +25,7 @@ class Paired:
     wins: int
 
 
-def paired(a: Cells, b: Cells, rng: np.random.Generator, level: float = LEVEL) -> Paired:
+def paired(a: Cells, b: Cells, rng: np.random.Generator) -> Paired:
     """A against B. Seeds are what varies and organisms are what they are, so seeds are resampled within each organism,
     the two methods' numbers of a seed together; the interval is the percentile bootstrap's (Efron & Tibshirani, 1993,
     chapter 13). With fewer than three seeds to an organism there is none: it would be too narrow to mean anything.
@@ -46,7 +46,7 @@ def paired(a: Cells, b: Cells, rng: np.random.Generator, level: float = LEVEL) -
         return Paired(_point(ratio, reason), Estimate(difference, None, None, reason), n_pairs, wins)
     drawn = [pairs_S_2[rng.integers(len(pairs_S_2), size=(REPLICATES, len(pairs_S_2)))] for pairs_S_2 in organisms]
     means_R_O_2 = np.stack([some_R_S_2.mean(axis=1) for some_R_S_2 in drawn], axis=1)
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     low, high = np.quantile((means_R_O_2[..., 0] - means_R_O_2[..., 1]).mean(axis=1), tails)
     apart = Estimate(difference, float(low), float(high))
     if ratio is None or (means_R_O_2[..., 1] <= 0).any():

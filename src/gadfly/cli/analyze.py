@@ -31,9 +31,9 @@ def analyze(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the target's failure modes in a run's probes: what they have in common where it fails, how often it fails
-    there and elsewhere. Also the tree of skills, the course of a training, and how much of what a frozen questioner can
-    show has been seen. Written to RUN/findings/PHASE and printed."""
+    """Find the target's failure modes in a run's probes. A mode is what they have in common where it fails, with how
+    often it fails there and elsewhere. Also the tree of skills, the course of a training, and how much of what a frozen
+    questioner can show has been seen. Written to RUN/findings/PHASE and printed."""
     from gadfly.cli.options import with_annotator
 
     phase = read_phase(run, images, lambda own: with_annotator(own, annotator, annotator_url, vocabulary, settings))

@@ -29,7 +29,7 @@ def audit(
     run: RunPhase,
     labeller: Annotated[str, typer.Option(help="Who labels; oracle labels testbed images by itself.")] = "me",
     n: Annotated[int, typer.Option("--n", min=1, help="How many probes to label, drawn at random.")] = 120,
-    seed: Annotated[int, typer.Option(help="Of the draw: every labeller of a run should use the same.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the draw; every labeller of a run should use the same.")] = 0,
     null: Annotated[
         bool, typer.Option("--null", help="Put the verifier in the target's place: its own false WRONGs.")
     ] = False,
@@ -39,9 +39,9 @@ def audit(
     max_time: MaxTime = None,
     as_json: AsJson = False,
 ) -> None:
-    """Label a sample of a run's probes, and say how far its verifier can be believed: sensitivity, specificity,
-    agreement, and every rate corrected for its errors. Without a terminal, or with --json, nobody is asked: what was
-    labelled before counts. Only --null asks a model, so the limits are for it."""
+    """Label a sample of a run's probes, to judge its verifier. It says how far that can be believed: sensitivity,
+    specificity, agreement, and every rate corrected for its errors. Without a terminal, or with --json, nobody is
+    asked: what was labelled before counts. Only --null asks a model, so the limits are for it."""
     from gadfly.cli.rejudge import null_of
     from gadfly.store.labelling import LabelWriter, bring_up_to_date
     from gadfly.store.sqlite import SqliteStore

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gadfly.cli.bootstrap import bootstrap_rng
-from gadfly.cli.output import as_plain, print_json, progress, say, table
+from gadfly.cli.output import Bar, as_plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson
 
 if TYPE_CHECKING:
+    from gadfly.bench.grid import OnCell
+    from gadfly.bench.search import OnProgress
     from gadfly.bench.tables import Table
 
 app = typer.Typer(help="Ways of asking, measured on models with planted blind spots.", no_args_is_help=True)
@@ -61,7 +63,7 @@ def discovery(
     else:
         comparison = Comparison(out, wanted, organism or ["a", "b", "c"], range(seeds), calls)
     with progress("cells") as bar:
-        cells = run_comparison(comparison, bar.update, until_s=until_s)
+        cells = run_comparison(comparison, *_telling(bar), until_s)
     made = standings(cells, methods, bootstrap_rng())
     ours = {one.title for one in methods.values() if one.ours}
     figure = draw_discovery(curves(cells, methods), ours, out / "discovery.png")
@@ -113,7 +115,7 @@ def transfer(
     else:
         grid = Transfer(out, targets, questioners, range(seeds), steps, n)
     with progress("questioners") as bar:
-        cells, modes = run_transfer(grid, bar.update, until_s=until_s)
+        cells, modes = run_transfer(grid, *_telling(bar), until_s)
     made, found = matrix(cells), reached(modes)
     figure = draw_heatmap(made, out / "transfer.png")
     n_done = len(cells) // len(targets)
@@ -160,7 +162,7 @@ def ablations(
     else:
         varied = Ablations(out, wanted, organism or ["a"], range(seeds), calls, n)
     with progress("cells") as bar:
-        cells = run_ablations(varied, bar.update, until_s=until_s)
+        cells = run_ablations(varied, *_telling(bar), until_s)
     made = ablation_table(cells, rows, bootstrap_rng())
     figure = draw_ablations(made, out / "ablations.png")
     _tell(
@@ -170,6 +172,22 @@ def ablations(
         figure,
         {"table": as_plain(made), "cells": str(out / "cells")} if as_json else None,
     )
+
+
+def _telling(bar: Bar) -> tuple[OnCell, OnProgress]:
+    """What shows the cells that are done, and beside them which one is under way and how far."""
+    at: tuple[int, int, str] = (0, 1, "")
+
+    def begun(done: int, total: int, title: str) -> None:
+        nonlocal at
+        at = (done, total, title)
+        bar.update(*at)
+
+    def going_on(done: int, total: int) -> None:
+        n_cells, of, title = at
+        bar.update(n_cells, of, f"{title}: {done}/{total}")
+
+    return begun, going_on
 
 
 def _unbegun(n_wanted: int, n_made: int, what: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gadfly.cli.output import progress
+from gadfly.cli.output import as_plain, print_json, progress
 from gadfly.cli.parameters import AsJson, RunPhases
 from gadfly.cli.reading import folder_and_phase, known_phase, phases_of
 from gadfly.errors import StoreError
@@ -17,8 +17,8 @@ def compare(
     runs: RunPhases,
     as_json: AsJson = False,
 ) -> None:
-    """Rates, distinct skills and combinations of several runs side by side, at equal numbers of probes. A run with
-    several phases has a row for each."""
+    """Put runs side by side: rates, skills, combinations. Distinct skills and combinations are at equal numbers of
+    probes. A run with several phases has a row for each."""
     from gadfly.cli.usage import usage_of
     from gadfly.store.sqlite import SqliteStore
 
@@ -37,6 +37,10 @@ def compare(
             bar.update(i + 1, len(runs))
     if not probes:
         raise StoreError(f"there are no probes in {', '.join(runs)} yet")
-    from gadfly.cli.rate_tables import print_comparison
+    from gadfly.cli.rate_tables import compared, print_compared
 
-    print_comparison(probes, as_json, usages)
+    beside = compared(probes)
+    if as_json:
+        print_json({**as_plain(beside), "usage": as_plain(usages)})
+        return
+    print_compared(beside, usages)

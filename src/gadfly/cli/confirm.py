@@ -36,15 +36,15 @@ def confirm(
     images: FreshImages = None,
     per_mode: Annotated[int, typer.Option(min=1, help="Questions asked for each mode, at most.")] = 60,
     valid: Annotated[int, typer.Option(min=30, help="Valid ones wanted for each: more give a narrower interval.")] = 30,
-    max_modes: Annotated[int, typer.Option(min=1, help="So many modes, those that held up first.")] = 20,
+    max_modes: Annotated[int, typer.Option(min=1, help="How many modes, at most; those that held up first.")] = 20,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     max_time: MaxTime = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask afresh about each failure mode: its own questions, and paraphrases of them, about images that were not asked
-    about. A mode is confirmed by 30 valid probes about 20 images with a failure rate reliably above the phase's own;
-    what does not hold is kept and marked. Given again, it goes on where it ended."""
+    """Ask afresh about each failure mode, on fresh images. What is asked are its own questions and paraphrases of them.
+    A mode is confirmed by 30 valid probes about 20 images with a failure rate reliably above the phase's own; what does
+    not hold is kept and marked. Given again, it goes on where it ended."""
     phase = read_phase(run, None)
     found = phase.analyse(phase.conditions())
     phase.write(found)

@@ -48,7 +48,8 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a configuration: versions, images, models, servers, one probe, memory, cost. Status 1 if anything fails."""
+    """Check a configuration before a run. It looks at versions, images, models and servers, puts one probe through the
+    loop, and says what memory and cost to expect. Status 1 if anything fails."""
     from gadfly.doctor.finding import Outcome, failed
 
     given = {**roles(images, target, questioner, verifier), **servers(target_url, questioner_url, verifier_url)}

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def modes(
     run: RunPhase,
-    top: Annotated[int, typer.Option(min=1, help="So many modes.")] = 10,
+    top: Annotated[int, typer.Option(min=1, help="How many modes, at most.")] = 10,
     images: MovedImages = None,
     as_json: AsJson = False,
 ) -> None:
-    """The failure modes to read first: each next the one that explains most WRONG answers which none before it did,
-    with an example. Modes that were not borne out by other images are left out. Analyses first where that was not done
-    yet, or there are new probes."""
+    """Say which failure modes to read first, with examples. Each next one is the one that explains most WRONG answers
+    which none before it did. Modes that were not borne out by other images are left out. Analyses first where that was
+    not done yet, or there are new probes."""
     from gadfly.analysis.rates import distinct
     from gadfly.analysis.reading_order import reading_order
     from gadfly.records import Verdict

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from gadfly.analysis.comparison import Distinct, compare, contrast
+from gadfly.analysis.comparison import Contrast, Distinct, RunRow, compare, contrast
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.rates import FDR, Rate, Rates
 from gadfly.analysis.skills import combination_table
 from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.summary import Summary
 from gadfly.cli.bootstrap import bootstrap_rng
-from gadfly.cli.output import as_plain, console, plain, print_json, say, table
+from gadfly.cli.output import console, plain, say, table
 from gadfly.cli.usage import print_usage
 from gadfly.cli.wording import NOTHING, example_text, number_text, reasoned
 from gadfly.records import Probe, Usage
@@ -68,32 +69,39 @@ def print_examples(probes: Sequence[Probe]) -> None:
     table("answered wrongly", ("image", "question and answer"), rows)
 
 
-def print_comparison(
-    runs: Mapping[str, Sequence[Probe]], as_json: bool, usages: Mapping[str, Mapping[str, Usage]] | None = None
-) -> None:
-    """Rates, distinct skills and combinations, contrasts of FDR with the first run, and what each took."""
-    usages = {} if usages is None else usages
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Several runs beside each other, and the FDR of all others beside the first one's."""
+
+    runs: tuple[RunRow, ...]
+    fdr: Mapping[str, Contrast]
+
+
+def compared(runs: Mapping[str, Sequence[Probe]]) -> Compared:
+    """Runs by their names, in their order."""
     rng = bootstrap_rng()
-    compared = compare(runs, rng)
+    rows = compare(runs, rng)
     first, *others = runs
-    contrasts = {f"{other} against {first}": contrast(runs[other], runs[first], FDR, rng) for other in others}
-    if as_json:
-        fdr = {name: as_plain(one) for name, one in contrasts.items()}
-        print_json({"runs": [as_plain(r) for r in compared], "fdr": fdr, "usage": as_plain(usages)})
-        return
-    print_rates("rates of distinct probes (95% interval)", {row.name: row.rates for row in compared})
+    fdr = {f"{other} against {first}": contrast(runs[other], runs[first], FDR, rng) for other in others}
+    return Compared(tuple(rows), fdr)
+
+
+def print_compared(found: Compared, usages: Mapping[str, Mapping[str, Usage]]) -> None:
+    """Rates, distinct skills and combinations, contrasts of FDR with the first run, and what each took."""
+    rows = found.runs
+    print_rates("rates of distinct probes (95% interval)", {row.name: row.rates for row in rows})
     say()
-    n_valid, n_wrong = compared[0].valid_skills.n, compared[0].wrong_skills.n
+    n_valid, n_wrong = rows[0].valid_skills.n, rows[0].wrong_skills.n
     if n_valid == 0:
         say("Skills and combinations cannot be counted: a run has no valid probes whose skills are known.")
     else:
-        cells = [(row.name, *map(_distinct, (row.valid_skills, row.valid_combinations))) for row in compared]
+        cells = [(row.name, *map(_distinct, (row.valid_skills, row.valid_combinations))) for row in rows]
         columns = ("", "skills", "combinations")
         table(f"distinct among {n_valid} valid probes of each (95% interval)", columns, cells, numeric=columns[1:])
         say()
-        cells = [(row.name, *map(_distinct, (row.wrong_skills, row.wrong_combinations))) for row in compared]
+        cells = [(row.name, *map(_distinct, (row.wrong_skills, row.wrong_combinations))) for row in rows]
         table(f"distinct among {n_wrong} WRONG probes of each (95% interval)", columns, cells, numeric=columns[1:])
-    for name, c in contrasts.items():
+    for name, c in found.fdr.items():
         say()
         say(f"FDR of {name}")
         say(f"  ratio {_contrast(c.ratio)}; difference {_contrast(c.difference)}; {c.shared_images} images in both")

@@ -45,7 +45,7 @@ def rejudge(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a run's stored answers again, with another verifier and without asking the target. What was judged before
+    """Judge a run's stored answers with another verifier. The target is not asked. What was judged before
     stays: the new judgements are a phase of their own, which `gadfly compare` shows beside it."""
     from gadfly import followups
     from gadfly.store.sqlite import SqliteStore

@@ -17,11 +17,10 @@ from gadfly.errors import ConfigError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from PIL.Image import Image as Picture
 
-    from gadfly.analysis.comparison import Contrast, RunRow
     from gadfly.cli.phase_findings import Phase
+    from gadfly.cli.rate_tables import Compared
     from gadfly.records import Image, Probe
     from gadfly.report.build import Built
     from gadfly.report.material import Material
@@ -38,8 +37,8 @@ def report(
     images: MovedImages = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build a report: a folder of pages with the failure modes, their pictures and how they were found, that opens
-    without a network and can be mailed. It is about the first run; others are compared with it. Of a run with several
+    """Build a report, a folder of pages to open or to mail. It has the failure modes, their pictures and how they were
+    found, and needs no network. It is about the first run; others are compared with it. Of a run with several
     phases it is about its training, if it has one, and compares them all."""
     built = build(runs, out, images)
     if as_json:
@@ -92,7 +91,6 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
     from gadfly.report.material import Material, Origin
     from gadfly.store.sqlite import SqliteStore
 
-    rng = bootstrap_rng()
     with SqliteStore.open(folder, read_only=True) as store:
         phase = phase_in(store, folder, name, images)
         run = store.run
@@ -105,20 +103,20 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
         labelled, noise = followups.labelled(store, name, phase.probes), followups.noise_floor(store, name)
         transfer = followups.transferred(store, name, findings.search, phase.probes, items_of)
     skills = named_skills(phase.probes, phase.wiring.annotator)
-    compared, contrasts = _compared(wanted, phase.probes, rng)
+    beside = _compared(wanted, phase.probes)
     last_step = max((probe.key.step for probe in phase.probes), default=0)
-    windows = curves(phase.probes, window_size(last_step), rng) if phase.training else []
+    windows = curves(phase.probes, window_size(last_step), bootstrap_rng()) if phase.training else []
     return phase, Material(
         name=_names(wanted)[0],
         origin=origin,
         probes=phase.probes,
         skills={p.key: some for p, some in zip(phase.probes, skills, strict=True) if some is not None},
         findings=findings,
-        rates=rates(phase.probes, rng),
+        rates=rates(phase.probes, bootstrap_rng()),
         windows=tuple(windows),
         usage=usage,
-        compared=compared,
-        contrasts=contrasts,
+        compared=beside.runs,
+        contrasts=tuple(beside.fdr.items()),
         ended_by_limit=limit,
         n_labels=n_labels,
         remarks=(_sentence(ONE_MODEL_FOR_TWO),) if judges_itself(phase.wiring.config) else (),
@@ -130,12 +128,9 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
     )
 
 
-def _compared(
-    wanted: list[tuple[Path, str]], own: Sequence[Probe], rng: np.random.Generator
-) -> tuple[tuple[RunRow, ...], tuple[tuple[str, Contrast], ...]]:
+def _compared(wanted: list[tuple[Path, str]], own: Sequence[Probe]) -> Compared:
     """The first phase, whose probes are `own`, beside the others."""
-    from gadfly.analysis.comparison import compare, contrast
-    from gadfly.analysis.rates import FDR
+    from gadfly.cli.rate_tables import compared
     from gadfly.store.sqlite import SqliteStore
 
     names = _names(wanted)
@@ -143,12 +138,7 @@ def _compared(
     for (folder, phase), name in zip(wanted[1:], names[1:], strict=True):
         with SqliteStore.open(folder, read_only=True) as store:
             probes[name] = list(store.probes(phase))
-    order = _in_time(wanted, names)
-    first, *others = order
-    rows = compare({name: probes[name] for name in order}, rng)
-    return tuple(rows), tuple(
-        (f"{other} against {first}", contrast(probes[other], probes[first], FDR, rng)) for other in others
-    )
+    return compared({name: probes[name] for name in _in_time(wanted, names)})
 
 
 def _in_time(wanted: list[tuple[Path, str]], names: list[str]) -> list[str]:

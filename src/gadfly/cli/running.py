@@ -62,7 +62,7 @@ def run(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a questioner to find what the target gets wrong, and say what it found."""
+    """Train a questioner to find what the target gets wrong. It ends with a table of what was found."""
     given = {
         **roles(images, target, questioner, verifier),
         **servers(target=target_url, verifier=verifier_url),

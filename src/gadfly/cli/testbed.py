@@ -40,7 +40,7 @@ def render(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write PNG files and their annotations: an ordinary folder of images."""
+    """Write images and their annotations to a folder. They are PNG files, and any run can ask about them."""
     from gadfly.testbed.album import render as render_album
 
     with progress("rendering") as bar:
@@ -68,7 +68,7 @@ def evaluate(
     card: Card = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a target by skill and depth, an organism also by its key. Accuracy is at valid questions drawn uniformly,
+    """Measure a target by skill and depth. Accuracy is at valid questions drawn uniformly,
     with n and a 95% interval; of an organism also the failure rate inside each of its blind spots and outside all."""
     from gadfly.bench.cards import target_card
     from gadfly.bench.examining import examine
@@ -112,7 +112,7 @@ def make_organism(
     inside: Inside = 400,
     as_json: AsJson = False,
 ) -> None:
-    """Plant blind spots in a bundled target, and measure them. The target that the key names is fine-tuned, and
+    """Plant blind spots in a target, and measure them. The target that the key names is fine-tuned, and
     compared with what it was, its clean twin."""
     from gadfly.bench.examining import examine
     from gadfly.bench.keys import read_key
@@ -162,7 +162,8 @@ def evaluate_verifier(
     card: Card = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a verifier beside the oracle that knows: how it judges testbed questions, and a target's answers."""
+    """Measure a verifier beside the oracle. Both judge testbed questions and a target's answers, and the oracle
+    knows."""
     from gadfly.bench.cards import verifier_card
     from gadfly.bench.verifier_trial import try_verifier
     from gadfly.cli.testbed_tables import print_verifier_trial
@@ -197,8 +198,9 @@ def evaluate_annotator(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure an annotator beside the grammar that knows: how well a language model names the skills and concepts of
-    testbed questions. It chooses from the testbed's skills and ten that no question needs, or names them --free."""
+    """Measure an annotator beside the grammar. It is a language model that names the skills and concepts of testbed
+    questions, which the grammar knows. It chooses from the testbed's skills and ten that no question needs, or names
+    them --free."""
     from gadfly.bench.annotator_trial import annotator_config, try_annotator
     from gadfly.cli.options import settings_given
     from gadfly.cli.testbed_tables import print_annotator_trial
@@ -222,8 +224,8 @@ def build(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train bundled checkpoints from scratch, and what they need. It takes an hour or more for each on one core;
-    docs/testbed.md says how long which course is."""
+    """Train bundled checkpoints from scratch. What they need is trained as well. It takes an hour or more for each on
+    one core; docs/testbed.md says how long which course is."""
     from gadfly.bench.building import build as build_one
     from gadfly.errors import ConfigError
     from gadfly.testbed.checkpoints import NAMES

@@ -31,7 +31,9 @@ Targets = Annotated[
         "settings of a target. Several may follow.",
     ),
 ]
-MoreTargets = Annotated[list[str] | None, typer.Argument(metavar="[TARGET…]", help="Further targets.")]
+MoreTargets = Annotated[
+    list[str] | None, typer.Argument(metavar="TARGET", help="More of them, with or without --targets.")
+]
 
 
 def transfer(
@@ -44,9 +46,8 @@ def transfer(
     max_time: MaxTime = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a run's questions to other targets, and tell universal failure modes from those of the run's own target.
-    Each target's answers are a phase of their own, PHASE.transfer.NAME; given again, what was asked is not asked
-    anew."""
+    """Put a run's questions to other targets. It tells universal failure modes from those of the run's own target. Each
+    target's answers are a phase of their own, PHASE.transfer.NAME; given again, what was asked is not asked anew."""
     from gadfly.wiring import Wiring
 
     wanted = [*(targets or ()), *(more or ())]

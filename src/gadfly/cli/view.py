@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 def view(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder; the run may be going on.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes any that is free.")] = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
     labeller: Annotated[str, typer.Option(help="Who labels, unless the page says otherwise.")] = "me",
     images: MovedImages = None,
 ) -> None:
-    """Look at a run in the browser, while it goes on too: its figures, each probe with its image; search, filter and
-    label. Only this machine can open it, with the address that is printed; nothing is sent anywhere."""
+    """Look at a run in the browser, while it goes on too. There are its figures and each probe with its image, to
+    search, filter and label. Only this machine can open it, with the address that is printed; nothing is sent
+    anywhere."""
     from gadfly.view.serving import serve
 
     with progress("reading probes", passing=True) as bar:

@@ -16,7 +16,7 @@ from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.oracle import normalise
 from gadfly.testbed.programs import OPERATIONS, Program
 from gadfly.testbed.sampler import sample
-from gadfly.testbed.scenes import Level, generate
+from gadfly.testbed.scenes import generate
 from gadfly.testbed.skills import SKILLS
 
 DESCRIBED = frozenset(SKILLS) - {skill for skill, _, _ in OPERATIONS.values()}
@@ -33,10 +33,10 @@ class Exam:
     questions: tuple[tuple[Image, Program, str, str], ...]  # image, program, wording, answer
 
 
-def uniform_exam(*, split: str, seed: int, n: int, depths: Sequence[int], level: Level | None = None) -> Exam:
+def uniform_exam(*, split: str, seed: int, n: int, depths: Sequence[int]) -> Exam:
     """`n` valid questions drawn by the uniform sampler, the depths taking turns, four to an image."""
     per_image = 4
-    source = SceneSource(itertools.islice(generate(split, seed, level), -(-n // per_image)))
+    source = SceneSource(itertools.islice(generate(split, seed), -(-n // per_image)))
     rng = random.Random(seed)
     turns = itertools.cycle(depths)
     questions = []

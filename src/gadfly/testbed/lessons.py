@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.execution import SceneIndex, bits
-from gadfly.testbed.scenes import GRID, Level, Scene, generate
+from gadfly.testbed.scenes import GRID, Scene, generate
 from gadfly.testbed.vocabulary import ASSISTANT, END, IMAGE, USER
 
 N_CELLS = GRID * GRID
@@ -86,13 +86,12 @@ def lessons(
     n_images: int,
     length: int,
     steps: int,
-    level: Level | None = None,
     added: tuple[str, ...] = (),
 ) -> Iterator[Lesson]:
     """`steps` lessons of `n_images` sequences of at most `length` tokens, filled with as many questions as fit. `added`
     are the words of the teacher's that no other teacher has."""
     ids = vocabulary.ids(added)
-    stream = generate(split, seed, level)
+    stream = generate(split, seed)
     rng = random.Random(seed)
     for step in range(steps):
         scenes = tuple(next(stream) for _ in range(n_images))
