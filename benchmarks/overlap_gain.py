@@ -179,7 +179,7 @@ def train_once(wiring: Wiring, probing: Probing, store: SqliteStore, config: Con
         prompt_chat=wiring.prompt_chat,
         questioner_path=config.questioner.model,
         probing=Alternating(probing, laps),  # type: ignore[arg-type]
-        run_dir=runs.folder_of(config),
+        run_dir=run_folder.folder_of(config),
         attempt=store.begin_attempt(PHASE),
         on_step=lambda done, *_: laps.ended(done - 1, counts=done > 1),
     )
