@@ -7,7 +7,7 @@ from typing import Any
 
 from gadfly.testbed.checkpoints import bundled
 
-REWARD = {"failure": 2.0, "semantic": 0.3, "lexical": 0.2, "rarity": 5.0, "invalid": 2.7, "window": 4000}
+REWARD = {"failure": 3.0, "semantic": 0.3, "lexical": 0.2, "rarity": 5.0, "invalid": 2.2, "window": 4000}
 """Chosen on one seed (docs/notebook.md). Failures alone are soon found in one corner of the language and asked about
 there for ever. The penalty is large because rarity, which every valid question earns, is."""
 
