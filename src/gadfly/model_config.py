@@ -99,7 +99,16 @@ class ModelConfig:
         return any(price is not None for price in (self.price_prompt, self.price_completion, self.price_call))
 
 
-SERVED_ONLY = ("key_env", "image_format", "max_side_px", "max_tokens_field", "extra")
+SERVED_ONLY = (
+    "key_env",
+    "max_concurrency",
+    "timeout_s",
+    "retries",
+    "image_format",
+    "max_side_px",
+    "max_tokens_field",
+    "extra",
+)
 LOCAL_ONLY = (
     "device",
     "dtype",

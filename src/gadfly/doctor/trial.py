@@ -25,9 +25,9 @@ TRIES: Final = 4
 def check_annotator(wiring: Wiring) -> Iterator[Finding]:
     """Whether the annotator that `gadfly analyze` would ask says what a question needs."""
     config = wiring.config.annotator
-    at_once = replace(wiring.config, annotator=replace(config, retries=0))
+    at_once = config if config.base_url is None else replace(config, retries=0)
     try:
-        annotator = Wiring(at_once).annotator
+        annotator = Wiring(replace(wiring.config, annotator=at_once)).annotator
         assert annotator is not None, "a model is named"
         (skills,) = annotator.skills([QUESTION])
     except GadflyError as fault:
