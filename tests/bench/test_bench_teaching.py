@@ -147,6 +147,6 @@ def test_an_organism_is_made_with_its_key_beside_it(tmp_path: Path) -> None:
 
 
 def test_a_clean_twin_that_is_none_is_said_before_anything_is_trained(tmp_path: Path) -> None:
-    with pytest.raises(TestbedError, match="neither a bundled checkpoint"):
+    with pytest.raises(TestbedError, match="there is no checkpoint"):
         make_organism(replace(KEY, clean="nobody"), tmp_path / "out", lambda stage, step, figures: None)
     assert not (tmp_path / "out").exists()

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gadfly.bench.ablation_table import AblationRow, AblationTable
 from gadfly.bench.ablations import DEFAULT
 from gadfly.report.lettering import FONT, clean
+from gadfly.report.style import BLUE, FAINT, INK, MUTED, RED, new_figure, save
 
-_INK, _MUTED, _FAINT, _DEFAULT, _OTHER = "#1f2933", "#6b7785", "#e4e7eb", "#d55e00", "#0072b2"
+_DEFAULT, _OTHER = RED, BLUE
 _ROW_IN = 0.24
 
 
@@ -25,8 +24,7 @@ def draw_ablations(made: AblationTable, path: Path) -> Path:
         at += 1.0 if before is None or row.factor == before.factor else 1.6
         places.append(at)
     height = 1.3 + _ROW_IN * (at + 1)
-    figure = Figure(figsize=(9.0, height), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9.0, height)
     figure.subplots_adjust(left=0.27, right=0.97, top=1 - 0.6 / height, bottom=0.55 / height, wspace=0.08)
     left, right = figure.subplots(1, 2, sharey=True)
     _draw(left, made.rows, places, "FDR after training, 95% over images", rates=True)
@@ -38,8 +36,7 @@ def draw_ablations(made: AblationTable, path: Path) -> Path:
         label.set_parse_math(False)
     right.tick_params(labelleft=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
-    return path
+    return save(figure, path)
 
 
 def _draw(axes: Axes, rows: Sequence[AblationRow], places: Sequence[float], title: str, *, rates: bool) -> None:
@@ -53,13 +50,13 @@ def _draw(axes: Axes, rows: Sequence[AblationRow], places: Sequence[float], titl
         axes.plot([x], [y], "o", color=colour, markersize=5)
         if row.name == DEFAULT:
             axes.axvline(x, color=_DEFAULT, linewidth=0.8, linestyle="dotted", zorder=1)
-    axes.set_title(title, loc="left", color=_INK, fontfamily=FONT, fontsize=9)
+    axes.set_title(title, loc="left", color=INK, fontfamily=FONT, fontsize=9)
     axes.set_xlim(0, 1.08 * axes.dataLim.x1 if axes.dataLim.x1 > 0 else 1)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=not rates))
     if rates:
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.grid(axis="x", color=_FAINT, linewidth=0.8)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_MUTED, labelsize=8, length=0)
+    axes.tick_params(colors=MUTED, labelsize=8, length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

@@ -77,6 +77,6 @@ def chosen(rows: Mapping[str, Ablation], names: Sequence[str]) -> list[Ablation]
                 f"there is no row or factor {name!r}; rows: {', '.join(rows)}; factors: {', '.join(factors)}"
             )
         if name in rows and (reason := rows[name].method.unavailable) is not None:
-            raise ConfigError(f"{name} cannot be run here: {reason}")
+            raise ConfigError(f"{name} cannot be run here: {reason}; leave it out")
     wanted = [row for name, row in rows.items() if not names or name == DEFAULT or name in names or row.factor in names]
     return [row for row in wanted if row.method.unavailable is None]

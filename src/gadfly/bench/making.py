@@ -49,7 +49,9 @@ def checkpoint_folder(name: str) -> Path:
     """The folder of a checkpoint by its bundled name or its path. Raises TestbedError."""
     folder = path_of(name)
     if not (folder / "config.json").is_file():
-        raise TestbedError(f"{name!r} is neither a bundled checkpoint ({', '.join(NAMES)}) nor a folder that holds one")
+        raise TestbedError(
+            f"there is no checkpoint {name!r}; give a folder that holds one, or a name: {', '.join(NAMES)}"
+        )
     return folder
 
 

@@ -82,5 +82,5 @@ def chosen(methods: Mapping[str, Method], names: Sequence[str]) -> list[Method]:
         if name not in methods:
             raise ConfigError(f"there is no method {name!r}; there are {', '.join(methods)}")
         if methods[name].unavailable is not None:
-            raise ConfigError(f"{name} cannot be had here: {methods[name].unavailable}")
+            raise ConfigError(f"{name} cannot be had here: {methods[name].unavailable}; leave it out")
     return [methods[name] for name in names]

@@ -7,16 +7,14 @@ from typing import Any
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from gadfly.analysis.rates import Rate
 from gadfly.bench.transfer_table import Matrix
 from gadfly.bench.transfer_text import row_title
 from gadfly.report.lettering import FONT, clean
+from gadfly.report.style import INK, MUTED, SMALL_PT, new_figure, save
 
-_INK, _MUTED = "#1f2933", "#6b7785"
 _COLOURS = "YlOrBr"  # light to dark whatever becomes of the colours
 _DARK = 0.55  # from here on letters are white
 _CELL_IN = (1.3, 0.55)
@@ -28,8 +26,7 @@ def draw_heatmap(made: Matrix, path: Path) -> Path:
     trained against has a frame. Colours go from 0 to the highest rate. Returns path."""
     rows, columns = made.rows, made.columns
     width, height = 2.9 + _CELL_IN[0] * max(1, len(columns)), 1.1 + _CELL_IN[1] * max(1, len(rows))
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     figure.subplots_adjust(left=2.7 / width, right=1 - 0.15 / width, top=1 - 0.85 / height, bottom=0.15 / height)
     axes = figure.subplots()
     highest = max((rate.value for rate in made.fdr.values() if rate.value is not None), default=0.0) or 1.0
@@ -38,22 +35,21 @@ def draw_heatmap(made: Matrix, path: Path) -> Path:
         if rate.value is not None:
             _draw_field(axes, x, y, rate, rate.value / highest)
         if target == row[1]:
-            axes.add_patch(Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, fill=False, edgecolor=_INK, linewidth=1.6))
+            axes.add_patch(Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, fill=False, edgecolor=INK, linewidth=1.6))
     axes.set_xlim(0, max(1, len(columns)))
     axes.set_ylim(max(1, len(rows)), 0)
     axes.set_xticks([at + 0.5 for at in range(len(columns))], [clean(name) for name in columns])
     axes.set_yticks([at + 0.5 for at in range(len(rows))], [clean(row_title(row)) for row in rows])
     axes.xaxis.tick_top()
-    axes.tick_params(colors=_MUTED, labelsize=8.5, length=0)
+    axes.tick_params(colors=MUTED, labelsize=SMALL_PT, length=0)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_fontfamily(FONT)
         label.set_parse_math(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    figure.text(0.15 / width, 1 - 0.3 / height, _TITLE, color=_INK, fontfamily=FONT, fontsize=11)
+    figure.text(0.15 / width, 1 - 0.3 / height, _TITLE, color=INK, fontfamily=FONT, fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
-    return path
+    return save(figure, path)
 
 
 def _draw_field(axes: Axes, x: int, y: int, rate: Rate, share: float) -> None:
@@ -61,7 +57,7 @@ def _draw_field(axes: Axes, x: int, y: int, rate: Rate, share: float) -> None:
     assert rate.value is not None
     axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colormaps[_COLOURS](0.05 + 0.8 * share), linewidth=0))
     said: dict[str, Any] = {"ha": "center", "va": "center", "fontfamily": FONT}
-    said["color"] = "white" if share > _DARK else _INK
+    said["color"] = "white" if share > _DARK else INK
     axes.text(x + 0.5, y + 0.4, f"{rate.value:.1%}", fontsize=9.5, **said)
     if rate.low is not None and rate.high is not None:
         axes.text(x + 0.5, y + 0.74, f"{100 * rate.low:.1f} to {100 * rate.high:.1f}, n {rate.n}", fontsize=6.5, **said)

@@ -36,7 +36,7 @@ def compare(
                         probes[name], usages[name] = found, usage_of(store, one)
             bar.update(i + 1, len(runs))
     if not probes:
-        raise StoreError(f"there are no probes in {', '.join(runs)} yet")
+        raise StoreError(f"there are no probes in {', '.join(runs)} yet; wait for a first step")
     from gadfly.cli.rate_tables import compared, print_compared
 
     beside = compared(probes)

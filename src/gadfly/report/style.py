@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from gadfly.analysis.figures import HasInterval
 from gadfly.report.lettering import FONT, wrap
 
 INK, MUTED, FAINT = "#1f2933", "#6b7785", "#e4e7eb"
@@ -24,19 +24,8 @@ TITLE_PT, TEXT_PT, SMALL_PT = 13.0, 9.5, 8.5
 DPI = 150
 
 
-class Shown(Protocol):
-    """A number with its interval, None where there is none: a Rate, a Mean, an Estimate."""
-
-    @property
-    def value(self) -> float | None: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-
-
 def curve(
-    axes: Axes, steps: Sequence[float], points: Sequence[Shown], colour: str, name: str
+    axes: Axes, steps: Sequence[float], points: Sequence[HasInterval], colour: str, name: str
 ) -> tuple[float, str, str] | None:
     """One line with its band; gaps where there is no data. Returns where its label goes: (height, name, colour)."""
     nan = float("nan")

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
-from typing import Protocol
+
+from gadfly.analysis.figures import HasInterval
 
 NOTHING = "–"
 MAX_TEXT = 2000
 """So many characters of a text are shown; the store has all of it."""
-
-
-class HasInterval(Protocol):
-    """A number as analysis gives it: None where there is no data."""
-
-    @property
-    def value(self) -> float | None: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
 
 
 def percent(value: float | None) -> str:

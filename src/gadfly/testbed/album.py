@@ -20,6 +20,7 @@ from gadfly.testbed.drawing import draw
 from gadfly.testbed.scenes import IMAGE_PX, Level, Scene, generate
 
 SCENES_FILE = "scenes.jsonl"
+_MEND = "take it from where the images come from, or render a folder anew"
 
 
 def render(
@@ -86,12 +87,12 @@ def read_scenes(folder: Path) -> dict[str, Scene]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as fault:
-        raise TestbedError(f"{path} is not UTF-8 text ({fault})") from fault
+        raise TestbedError(f"{path} is not UTF-8 text ({fault}); {_MEND}") from fault
     scenes = {}
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             scenes[row["sha256"]] = Scene.from_json(row["scene"])
         except (ValueError, KeyError, TypeError) as fault:
-            raise TestbedError(f"{path}, line {number}: not a scene ({fault})") from fault
+            raise TestbedError(f"{path}, line {number}: not a scene ({fault}); {_MEND}") from fault
     return scenes
