@@ -24,7 +24,7 @@ from typing import Any
 from loop_cost import server
 from measuring import options, told
 
-from gadfly import run_folder, runs
+from gadfly import run_folder
 from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
 from gadfly.records import Probe
