@@ -7,8 +7,9 @@ about 60 questions for the price of 4 sequences.
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,47 +95,75 @@ def lessons(
     stream = generate(split, seed)
     rng = random.Random(seed)
     for step in range(steps):
-        scenes = tuple(next(stream) for _ in range(n_images))
-        shape = (n_images, length)
-        tokens, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        blocks, labels = np.full(shape, -1, np.int64), np.full(shape, IGNORED, np.int64)
-        places: list[tuple[int, int, int]] = []
-        cells: list[NDArray[np.float32]] = []
-        for b, scene in enumerate(scenes):
-            tokens[b, 0], tokens[b, 1:PREFIX] = ids[USER], ids[IMAGE]
-            positions[b, :PREFIX] = np.arange(PREFIX)
-            blocks[b, :PREFIX] = 0
-            index, at, block, misses = SceneIndex(scene), PREFIX, 1, 0
-            while misses < 6:
-                exercise = teacher(index, step / steps, rng)
-                if exercise is None:
-                    misses += 1
-                    continue
-                first = [USER] if exercise.blind else []  # the others share the one before the image
-                prompt = [ids[w] for w in (*first, *exercise.prompt, ASSISTANT)]
-                completion = [ids[w] for w in exercise.completion] + [ids[END]]
-                whole = prompt + completion[:-1]
-                end = at + len(whole)
-                if end > length:
-                    break
-                tokens[b, at:end] = whole
-                positions[b, at:end] = (0 if exercise.blind else PREFIX) + np.arange(len(whole))
-                blocks[b, at:end] = -1 - block if exercise.blind else block
-                labels[b, at + len(prompt) - 1 : end] = completion
-                assert not (exercise.blind and exercise.referents), "nothing is pointed at without the image"
-                for place, n_steps, mask in exercise.referents:
-                    places.append((b, at + place, n_steps))
-                    cells.append(_cells(scene, mask))
-                at, block = end, block + 1
-        yield Lesson(
-            scenes,
-            np.stack([cell_words(s, ids) for s in scenes]),
-            tokens,
-            positions,
-            blocks,
-            labels,
-            np.array(places, np.int64).reshape(-1, 3),
-            np.array(cells, np.float32).reshape(-1, N_CELLS),
+        page = _Page(tuple(next(stream) for _ in range(n_images)), length, ids)
+        for b, scene in enumerate(page.scenes):
+            page.fill(b, functools.partial(teacher, SceneIndex(scene), step / steps, rng))
+        yield page.lesson()
+
+
+_MISSES = 6
+"""So often a teacher may have nothing to say about a scene before the next one is taken."""
+
+
+class _Page:
+    """A lesson while it is written: one sequence for each scene."""
+
+    def __init__(self, scenes: tuple[Scene, ...], length: int, ids: dict[str, int]) -> None:
+        shape = (len(scenes), length)
+        self.scenes = scenes
+        self._length = length
+        self._ids = ids
+        self._tokens, self._positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self._blocks, self._labels = np.full(shape, -1, np.int64), np.full(shape, IGNORED, np.int64)
+        self._places: list[tuple[int, int, int]] = []
+        self._cells: list[NDArray[np.float32]] = []
+
+    def fill(self, b: int, next_exercise: Callable[[], Exercise | None]) -> None:
+        """Write the sequence of scene `b`: its image, and exercises until one does not fit or none comes any more."""
+        self._tokens[b, 0], self._tokens[b, 1:PREFIX] = self._ids[USER], self._ids[IMAGE]
+        self._positions[b, :PREFIX] = np.arange(PREFIX)
+        self._blocks[b, :PREFIX] = 0
+        at, block, misses = PREFIX, 1, 0
+        while misses < _MISSES:
+            exercise = next_exercise()
+            if exercise is None:
+                misses += 1
+                continue
+            end = self._write(b, at, block, exercise)
+            if end is None:
+                break
+            at, block = end, block + 1
+
+    def _write(self, b: int, at: int, block: int, exercise: Exercise) -> int | None:
+        """Where the exercise ends that begins at `at`; None where it does not fit."""
+        ids = self._ids
+        first = [USER] if exercise.blind else []  # the others share the one before the image
+        prompt = [ids[w] for w in (*first, *exercise.prompt, ASSISTANT)]
+        completion = [ids[w] for w in exercise.completion] + [ids[END]]
+        whole = prompt + completion[:-1]
+        end = at + len(whole)
+        if end > self._length:
+            return None
+        self._tokens[b, at:end] = whole
+        self._positions[b, at:end] = (0 if exercise.blind else PREFIX) + np.arange(len(whole))
+        self._blocks[b, at:end] = -1 - block if exercise.blind else block
+        self._labels[b, at + len(prompt) - 1 : end] = completion
+        assert not (exercise.blind and exercise.referents), "nothing is pointed at without the image"
+        for place, n_steps, mask in exercise.referents:
+            self._places.append((b, at + place, n_steps))
+            self._cells.append(_cells(self.scenes[b], mask))
+        return end
+
+    def lesson(self) -> Lesson:
+        return Lesson(
+            self.scenes,
+            np.stack([cell_words(scene, self._ids) for scene in self.scenes]),
+            self._tokens,
+            self._positions,
+            self._blocks,
+            self._labels,
+            np.array(self._places, np.int64).reshape(-1, 3),
+            np.array(self._cells, np.float32).reshape(-1, N_CELLS),
         )
 
 

@@ -7,6 +7,7 @@ the digit's number in scikit-learn's `load_digits`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -167,13 +168,8 @@ def _palette(rng: np.random.Generator, words: tuple[str, ...]) -> tuple[str, ...
     return tuple(words[int(i)] for i in rng.permutation(len(words))[:few])
 
 
-_labels_cache: list[int] | None = None
+@functools.cache
+def _digit_labels() -> tuple[int, ...]:
+    from sklearn.datasets import load_digits  # slow to import, and only generation needs it
 
-
-def _digit_labels() -> list[int]:
-    global _labels_cache
-    if _labels_cache is None:
-        from sklearn.datasets import load_digits  # slow to import, and only generation needs it
-
-        _labels_cache = [int(d) for d in load_digits().target]
-    return _labels_cache
+    return tuple(int(digit) for digit in load_digits().target)
