@@ -148,6 +148,16 @@ def test_a_picture_that_moved_is_found_by_its_hash(tmp_path: Path) -> None:
         source.open(image)
 
 
+def test_a_picture_that_was_never_there_is_not_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint(tmp_path / "here" / "a.png", (1, 2, 3))
+    paint(tmp_path / "elsewhere" / "b.png", (4, 5, 6))
+    source = FolderSource(tmp_path / "here")
+    (other,) = FolderSource(tmp_path / "elsewhere")
+    monkeypatch.setattr("gadfly.images.folder._walk", lambda root: pytest.fail("it would cost a walk for each"))
+    with pytest.raises(ImageError, match=r"^b\.png: no file with these bytes was in the folder"):
+        source.open(other)
+
+
 def test_opening_gives_a_copy_from_a_cache_bounded_in_pixels(tmp_path: Path) -> None:
     for index in range(3):
         paint(tmp_path / f"{index}.png", (index, 0, 0), (10, 10))

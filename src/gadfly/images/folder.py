@@ -153,8 +153,9 @@ class FolderSource:
 
     def _bytes_of(self, image: Image) -> bytes:
         """The bytes whose hash is the image's id, wherever in the folder they now are."""
-        file = self._files.get(image.id)
-        if file is not None and (data := self._read_if(file, image.id)) is not None:
+        if image.id not in self._images:  # each of these would cost a walk through the folder
+            raise ImageError("no file with these bytes was in the folder; name the folder that it is in")
+        if (data := self._read_if(self._files[image.id], image.id)) is not None:
             return data
         found: bytes | None = None
         moved: dict[str, Path] = {}
