@@ -210,6 +210,14 @@ def test_what_passes_is_tried_again(act: Act) -> None:
     assert len(server.bodies) == 5
 
 
+def test_waits_between_tries_double_up_to_their_longest_and_are_scattered() -> None:
+    model = endpoint("http://127.0.0.1:1/v1", patience=Patience(backoff_s=0.5, max_backoff_s=3.0))
+    for n, longest_s in ((1, 0.5), (2, 1.0), (3, 2.0), (4, 3.0), (50, 3.0)):
+        waits_s = [model._backoff_s(n) for _ in range(50)]
+        assert longest_s / 2 <= min(waits_s) < max(waits_s) <= longest_s
+        assert max(waits_s) - min(waits_s) > longest_s / 4  # half of what there is
+
+
 def test_an_image_that_cannot_be_opened_costs_its_own_chat() -> None:
     broken, sound = Image("broken", "b.png", 8, 8), Image("s" * 64, "s.png", 8, 8)
     with LoopbackServer() as server:
