@@ -264,10 +264,31 @@ def test_a_short_outage_is_waited_out() -> None:
     assert [one.text for one in answers] == [f"answer to be short{n}" for n in range(20)]
 
 
-def test_a_server_that_refuses_everything_ends_the_run() -> None:
-    why = r"refused the first 20 requests, .*The model 'm' does not exist"
-    with LoopbackServer(always(Act.WRONG_MODEL)) as server, pytest.raises(EndpointError, match=why):
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (Act.WRONG_MODEL, "The model 'm' does not exist"),
+        (Act.BAD_REQUEST, "endpoint_http_400: no such thing"),  # as `transformers serve` says of a wrong name
+        (Act.NO_CHOICES, "endpoint_empty: no choices"),  # or whose model spends all its tokens on thinking
+    ],
+)
+def test_a_server_that_refuses_everything_ends_the_run(act: Act, said: str) -> None:
+    why = f"answered none of the first 20 requests, the last with .*{said}; check the model's name"
+    with LoopbackServer(always(act)) as server, pytest.raises(EndpointError, match=why):
         endpoint(server.url).complete([chat(str(n)) for n in range(100)], GREEDY)
+    assert len(server.bodies) < 40
+
+
+def test_a_model_that_declines_every_question_does_not() -> None:
+    with LoopbackServer(always(Act.REFUSE)) as server:
+        answers = endpoint(server.url).complete([chat(str(n)) for n in range(60)], GREEDY)
+    assert {one.error for one in answers} == {"endpoint_refusal: I cannot help with that."}
+
+
+def test_requests_that_are_refused_among_others_end_nothing() -> None:
+    with LoopbackServer(lambda n, body: Act.BAD_REQUEST if n else Act.ANSWER) as server:
+        answers = endpoint(server.url, max_concurrency=1).complete([chat(str(n)) for n in range(60)], GREEDY)
+    assert sum(one.error is not None for one in answers) == 59
 
 
 @pytest.mark.parametrize(
