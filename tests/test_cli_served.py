@@ -352,12 +352,14 @@ def test_the_key_is_written_nowhere(cli: Cli, album: Path, tmp_path: Path, monke
         options = sweep(album, tmp_path, "--target", "m", "--target-url", server.url, "--set", "target.key_env=MY_KEY")
         said = cli(*options)
         shown = [cli("show", tmp_path / "run"), cli("show", tmp_path / "run", "--json"), cli(*options, "--dry-run")]
+        shown += [cli(command, tmp_path / "run") for command in ("report", "analyze", "compare")]
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert said.status == 2 and "does not accept the key in $MY_KEY" in said.err
     assert "they sent <key>" in shown[0].out
     assert not [one for one in (said, *shown) if KEY in one.out + one.err]
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {"store.sqlite", "config.json", "answers.sqlite"} <= {path.name for path in files}
+    made = {"store.sqlite", "config.json", "answers.sqlite", "index.html", "failures.jsonl", "modes.json"}
+    assert made <= {path.name for path in files}
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
 
 

@@ -90,5 +90,5 @@ def test_refusals_end_a_run_only_where_nothing_was_ever_answered() -> None:
         used.refused("404")
     fresh.refused("404")
     fresh.refused("404")
-    with pytest.raises(EndpointError, match="refused the first 3 requests, the last with 404"):
+    with pytest.raises(EndpointError, match="answered none of the first 3 requests, the last with 404"):
         fresh.refused("404")

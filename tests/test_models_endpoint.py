@@ -210,6 +210,14 @@ def test_what_passes_is_tried_again(act: Act) -> None:
     assert len(server.bodies) == 5
 
 
+def test_waits_between_tries_double_up_to_their_longest_and_are_scattered() -> None:
+    model = endpoint("http://127.0.0.1:1/v1", patience=Patience(backoff_s=0.5, max_backoff_s=3.0))
+    for n, longest_s in ((1, 0.5), (2, 1.0), (3, 2.0), (4, 3.0), (50, 3.0)):
+        waits_s = [model._backoff_s(n) for _ in range(50)]
+        assert longest_s / 2 <= min(waits_s) < max(waits_s) <= longest_s
+        assert max(waits_s) - min(waits_s) > longest_s / 4  # half of what there is
+
+
 def test_an_image_that_cannot_be_opened_costs_its_own_chat() -> None:
     broken, sound = Image("broken", "b.png", 8, 8), Image("s" * 64, "s.png", 8, 8)
     with LoopbackServer() as server:
@@ -256,10 +264,31 @@ def test_a_short_outage_is_waited_out() -> None:
     assert [one.text for one in answers] == [f"answer to be short{n}" for n in range(20)]
 
 
-def test_a_server_that_refuses_everything_ends_the_run() -> None:
-    why = r"refused the first 20 requests, .*The model 'm' does not exist"
-    with LoopbackServer(always(Act.WRONG_MODEL)) as server, pytest.raises(EndpointError, match=why):
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (Act.WRONG_MODEL, "The model 'm' does not exist"),
+        (Act.BAD_REQUEST, "endpoint_http_400: no such thing"),  # as `transformers serve` says of a wrong name
+        (Act.NO_CHOICES, "endpoint_empty: no choices"),  # or whose model spends all its tokens on thinking
+    ],
+)
+def test_a_server_that_refuses_everything_ends_the_run(act: Act, said: str) -> None:
+    why = f"answered none of the first 20 requests, the last with .*{said}; check the model's name"
+    with LoopbackServer(always(act)) as server, pytest.raises(EndpointError, match=why):
         endpoint(server.url).complete([chat(str(n)) for n in range(100)], GREEDY)
+    assert len(server.bodies) < 40
+
+
+def test_a_model_that_declines_every_question_does_not() -> None:
+    with LoopbackServer(always(Act.REFUSE)) as server:
+        answers = endpoint(server.url).complete([chat(str(n)) for n in range(60)], GREEDY)
+    assert {one.error for one in answers} == {"endpoint_refusal: I cannot help with that."}
+
+
+def test_requests_that_are_refused_among_others_end_nothing() -> None:
+    with LoopbackServer(lambda n, body: Act.BAD_REQUEST if n else Act.ANSWER) as server:
+        answers = endpoint(server.url, max_concurrency=1).complete([chat(str(n)) for n in range(60)], GREEDY)
+    assert sum(one.error is not None for one in answers) == 59
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from PIL import Image as pil
 from PIL.Image import Image as Picture
 
 from cli_calls import Cli, probes_of
+from gadfly.errors import EndpointError
 from gadfly.models.endpoint import EndpointModel, Patience
 from gadfly.models.local import LocalModel
 from gadfly.models.wire import Request, Tokens
@@ -160,3 +161,7 @@ def test_three_faults_in_ten_calls_make_no_answer_wrong(
 def test_a_wrong_name_says_so(url: str) -> None:
     (one,) = EndpointModel(url, Request("no-such-model"), picture).complete(chats()[:1], GREEDY)
     assert one.error is not None and one.error.startswith("endpoint_http_400: Server is pinned to ")
+    with pytest.raises(
+        EndpointError, match=r"answered none of the first 20 requests, the last with .* Server is pinned to"
+    ):
+        EndpointModel(url, Request("no-such-model"), picture).complete(chats() * 3, GREEDY)

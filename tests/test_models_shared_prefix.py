@@ -78,9 +78,18 @@ def test_shared_completions_are_those_given_alone(tmp_path: Path, monkeypatch: p
     assert model.complete(CHATS, GREEDY) == alone
 
 
-@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "qwen3_5"])
-def test_a_prefix_is_seen_once(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(SHARING))
+def test_a_prefix_is_seen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     model = local(build(name, tmp_path))
+    prepared: list[int] = []
+    processor = type(model._processor.image_processor)
+    prepare: Any = processor.preprocess
+
+    def counted(self: Any, images: Any, *args: Any, **kwargs: Any) -> Any:
+        prepared.append(1)
+        return prepare(self, images, *args, **kwargs)
+
+    monkeypatch.setattr(processor, "preprocess", counted)
     seen: list[int] = []
     vision = model._model.get_encoder("image")
     vision.register_forward_pre_hook(lambda _, args, kwargs: seen.append(1), with_kwargs=True)
@@ -89,7 +98,7 @@ def test_a_prefix_is_seen_once(tmp_path: Path, name: str) -> None:
         lambda _, args, kwargs: widths.append(tuple(kwargs["inputs_embeds"].shape[:2])), with_kwargs=True
     )
     model.complete([ask(IMAGES[0], f"How many {word}?") for word in "red blue green star".split()], GREEDY)
-    assert seen == [1]
+    assert seen == prepared == [1]
     reads = [4] if name != "qwen3_5" else [3, 1]  # "star" is another number of tokens, and padding would be read along
     assert [rows for rows, _ in widths[: 2 + len(reads)]] == [1, *reads, 4]
     assert widths[0][1] > widths[1][1], "the image's tokens belong to the prefix"

@@ -14,7 +14,7 @@ from gadfly.errors import StoreError
 from gadfly.models.scripted import ScriptedModel, chat_text
 from gadfly.probing import Probing, Written
 from gadfly.protocols import ChatModel
-from gadfly.records import Completion, Judgement, Probe, Question, Verdict
+from gadfly.records import Chat, Completion, Judgement, Probe, Question, Sampling, Verdict
 from gadfly.replay import RecordedTarget, is_unparsable, replay
 from gadfly.roles.target import ExpectedTarget
 from gadfly.roles.verifier_model import ModelVerifier
@@ -136,11 +136,20 @@ def test_votes_and_panels_are_wired(monkeypatch: pytest.MonkeyPatch) -> None:
     alone, _ = judging(monkeypatch, model="v")
     assert isinstance(alone.verifier, ModelVerifier)
     wiring, models = judging(monkeypatch, model="v", votes=3, temperature=0.5, panel=[{"model": "w"}])
+    drawn: list[int] = []
+    complete = ScriptedModel.complete
+
+    def noted(self: ScriptedModel, chats: Sequence[Chat], sampling: Sampling) -> list[Completion]:
+        drawn.append(sampling.seed)
+        return complete(self, chats, sampling)
+
+    monkeypatch.setattr(ScriptedModel, "complete", noted)
     assert isinstance(wiring.verifier, PanelVerifier)
     judged = wiring.verifier.judge([Question((image("cat"),), "how many?", 0)], [Completion("2")])
     # None can be read: each of the 3 votes of v and the one of w asked for validity, and once more.
     assert judged[0].reason == "unreadable_judge: validity: v/0"
     assert (len(models["v"].batches), len(models["w"].batches)) == (6, 2)
+    assert drawn == [0, 0, 1, 1, 2, 2, 0, 0]  # a vote with the seed of another would be the same vote
 
 
 def test_fine_tuning_does_not_learn_from_replays(tmp_path: Path) -> None:

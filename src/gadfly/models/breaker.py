@@ -10,7 +10,8 @@ class Breaker:
 
     It opens after `failures` requests in a row without a usable answer, the first at least `window_s` before the last:
     a short outage is waited out, whatever the rate of requests. It opens also after `refusals` requests in a row that
-    were refused for good (401, 403, 404), before anything was ever answered: that is a wrong key or a wrong name.
+    were refused for good (a 4xx, an empty reply), before anything was ever answered: that is a wrong key, a wrong name,
+    or something in every request that this server does not take.
     Times are seconds of any one monotonic clock.
     """
 
@@ -53,6 +54,6 @@ class Breaker:
         self._refused += 1
         if not self._ever_answered and self._refused >= self._refusals:
             raise EndpointError(
-                f"{self._where} refused the first {self._refused} requests, the last with {why}; "
-                "check the model's name, the address and the key"
+                f"{self._where} answered none of the first {self._refused} requests, the last with {why}; "
+                "check the model's name, the address, the key, and what its settings send along"
             )

@@ -174,11 +174,11 @@ class EndpointModel:
         """The end of a call, or None where it is to be tried again, from `call.ready_s` on."""
         now_s = asyncio.get_running_loop().time()
         if isinstance(outcome, Reply) or outcome.tokens is not None:
-            self._breaker.answered()
             self._limit.succeeded(full=full)
             if self._on_tokens is not None and outcome.tokens is not None:
                 self._on_tokens(outcome.tokens)
         if isinstance(outcome, Reply):
+            self._breaker.answered()
             return Completion(outcome.text)
         if outcome.status == 429:
             return self._throttled(call, outcome, now_s)
@@ -190,12 +190,12 @@ class EndpointModel:
                 + (f" in ${self._key_env}" if self._key_env else "; name the variable that holds one")
                 + f" ({outcome.reason})"
             )
-        if outcome.status in (403, 404):
-            self._breaker.refused(outcome.reason)
-        elif outcome.again:
+        if outcome.again:
             self._breaker.failed(outcome.reason, now_s)
-        elif outcome.tokens is None and outcome.status is not None:
-            self._breaker.alive()
+        elif outcome.code == "endpoint_refusal":  # of this question, by a model that works
+            self._breaker.answered()
+        elif outcome.status is not None:
+            self._breaker.refused(outcome.reason)
         return self._again(call, outcome, now_s)
 
     def _again(self, call: _Call, fault: Fault, now_s: float) -> Completion | None:
