@@ -45,6 +45,7 @@ def test_a_real_sweep_twice_gives_the_same_bytes(cli: Cli, swept: Path, album: P
     assert first.status == 0, first.err
     files = contents(swept / "findings")
     assert set(files) == {
+        "groundings.json",
         "pictures.json",
         "sweep/coverage.json",
         "sweep/coverage.png",
@@ -56,7 +57,7 @@ def test_a_real_sweep_twice_gives_the_same_bytes(cli: Cli, swept: Path, album: P
     measured = json.loads(files["pictures.json"])["images"]
     with SqliteStore.open(swept, read_only=True) as store:
         assert set(measured) == {image.id for probe in store.probes() for image in probe.images}
-    # What was measured is kept: the pictures may go.
+    # What was measured and what is known of the scenes is kept: the pictures may go.
     moved = album.rename(album.with_name("elsewhere"))
     try:
         assert cli("analyze", swept, "--json").out == first.out
