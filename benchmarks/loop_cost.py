@@ -9,7 +9,8 @@ least 95% of the bare target's.
 
 The bundled target is a model of 1.6 M parameters, far quicker than any that somebody would want to know about: what is
 beside it weighs as nowhere else. `--endpoint-latency` asks a server of that latency instead (a process of its own,
-which answers nonsense). What is left is said by parts; those come from the loop's own clock.
+which answers nonsense); beside the loop, which uses the time of waiting, then stands one that does one thing after
+another. What is left is said by parts; those come from the loop's own clock.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def main() -> None:
         f"target: {figures['share']:.1%} [{figures['share_cpu']:.1%} of the processor]"
     )
     beside_s = {part: figures[f"{part}_s"] for part in PARTS} | {"rest": figures["rest_s"]}
+    if chosen.endpoint_latency is not None:
+        print(f"one thing after another: {figures['share_in_turn']:.1%}")
     print("milliseconds a probe: " + ", ".join(f"{part} {1e3 * s / n:.2f}" for part, s in beside_s.items()))
     told(
         "loop_cost",
@@ -141,24 +144,32 @@ def chats(wiring: Wiring, batch: list[Written]) -> list[Chat]:
 
 def one_round(config: Config, wiring: Wiring, bare: ChatModel, batches: list[list[Written]]) -> dict[str, float]:
     """Seconds of all batches: through the loop, through the bare target, and by part."""
-    loop, alone, how = Times(), Times(), config.target.sampling
-    parts = dict.fromkeys(PARTS, 0.0)
-    with run_folder.opened(config, resume=False) as store:
-        attempt = store.begin_attempt("sweep")
+    loop, in_turn, alone, how = Times(), Times(), Times(), config.target.sampling
+    parts, apart = dict.fromkeys(PARTS, 0.0), replace(config, name=f"{config.name}-in-turn")
+    with run_folder.opened(config, resume=False) as store, run_folder.opened(apart, resume=False) as other:
         probing: Probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())  # a history to each
+        ways = [(probing, loop, store.begin_attempt("sweep"))]
+        if probing.served:
+            one_by_one = wiring.probing(UsageKept(other, wiring.ledger), wiring.reward())
+            ways.append((replace(one_by_one, served=False), in_turn, other.begin_attempt("sweep")))
         for step, batch in enumerate(batches):
             asked = chats(wiring, batch)
             timed(lambda asked=asked: bare.complete(asked, how), alone)  # type: ignore[misc]
-            timed(
-                lambda batch=batch, step=step: probing.step(batch, phase="sweep", attempt=attempt, step=step),  # type: ignore[misc]
-                loop,
-            )
+            for way, times, attempt in ways:
+                timed(
+                    lambda way=way, batch=batch, attempt=attempt, step=step: way.step(  # type: ignore[misc]
+                        batch, phase="sweep", attempt=attempt, step=step
+                    ),
+                    times,
+                )
         for metrics in (one.metrics for one in store.steps("sweep")):
             for part in PARTS:
                 parts[part] += metrics[f"seconds_{part}"]
     loop_s, bare_s = sum(loop.wall_s), sum(alone.wall_s)
     row = {"loop_s": loop_s, "bare_s": bare_s, "share": bare_s / loop_s}
     row["share_cpu"] = sum(alone.cpu_s) / sum(loop.cpu_s)
+    if in_turn.wall_s:
+        row["share_in_turn"] = bare_s / sum(in_turn.wall_s)
     return row | {f"{part}_s": s for part, s in parts.items()} | {"rest_s": loop_s - sum(parts.values())}
 
 

@@ -13,13 +13,13 @@ all rounds are about the same questions.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from loop_cost import server
 from measuring import options, told
@@ -80,13 +80,14 @@ def main() -> None:
         config = configuration(Path(scratch), chosen, url)
         wiring = Wiring(config)
         assert wiring.target_is_served and wiring.asks_ahead
-        rows, made = [], list[list[tuple[Any, ...]]]()
+        rows, made = [], list[list[Probe]]()
         for i in range(chosen.rounds):
             row, probes = one_round(replace(config, out=str(Path(scratch) / str(i))), wiring, chosen.what, i)
             rows.append(row)
             made.append(probes)
             print(", ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
-    assert all(probes == made[0] for probes in made), "it changes what is made"
+    for probes in made:
+        assert all(same(one, other) for one, other in zip(probes, made[0], strict=True)), "it changes what is made"
     figures = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     print(
         f"overlapped, a {chosen.what} makes {figures['overlapped_a_second']:.1f} probes a second instead of "
@@ -111,7 +112,7 @@ def configuration(scratch: Path, chosen: argparse.Namespace, url: str | None) ->
     return from_dict({**settings, "cache": {"max_bytes": 0}})
 
 
-def one_round(config: Config, wiring: Wiring, what: str, i: int) -> tuple[dict[str, float], list[tuple[Any, ...]]]:
+def one_round(config: Config, wiring: Wiring, what: str, i: int) -> tuple[dict[str, float], list[Probe]]:
     """Figures of both ways, and all that was made."""
     with run_folder.opened(config, resume=False) as store:
         probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())
@@ -121,7 +122,7 @@ def one_round(config: Config, wiring: Wiring, what: str, i: int) -> tuple[dict[s
         for one in store.steps():
             if one.step % PIECE if what == "sweep" else one.step:
                 laps.of[laps.overlaps(one.step)].answering_s.append(one.metrics["seconds_answer"])
-        probes = [told_of(probe) for probe in store.probes()]
+        probes = list(store.probes())
     row: dict[str, float] = {}
     for name, lap in (("in_turn", laps.of[False]), ("overlapped", laps.of[True])):
         s = sum(lap.s)
@@ -129,9 +130,13 @@ def one_round(config: Config, wiring: Wiring, what: str, i: int) -> tuple[dict[s
     return row | {"times": row["overlapped_a_second"] / row["in_turn_a_second"]}, probes
 
 
-def told_of(probe: Probe) -> tuple[Any, ...]:
-    """All of a probe but its reward, where rounding shows: a vector's last bits depend on what else was embedded."""
-    return probe.key, probe.group, probe.images, probe.turns, probe.judgement
+def same(one: Probe, other: Probe) -> bool:
+    """Whether two probes are the same to the last bit, rewards up to rounding: with MiniLM a vector depends by about
+    1e-6 on what else is in its batch, and what is embedded while the target answers are all questions, not the valid.
+    """
+    rewards = [math.nan if probe.reward is None else probe.reward for probe in (one, other)]
+    close = math.isclose(*rewards, abs_tol=1e-5) or (one.reward is None and other.reward is None)
+    return close and replace(one, terms={}, reward=None) == replace(other, terms={}, reward=None)
 
 
 def sweep_once(wiring: Wiring, probing: Probing, store: SqliteStore, i: int) -> Laps:
