@@ -79,7 +79,26 @@ class ParityVerifier:
         return [Judgement(Verdict.WRONG if len(q.text) % 2 else Verdict.RIGHT) for q in questions]
 
 
-def train(checkpoint: Path, run_dir: Path, settings: TrainConfig = SETTINGS) -> ListStore:
+class Breaks(ParityVerifier):
+    """The same, until its second step."""
+
+    n_steps = 0
+
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
+        self.n_steps += 1
+        if self.n_steps == 2:
+            raise OSError("gone")
+        return super().judge(questions, answers)
+
+
+def train(
+    checkpoint: Path,
+    run_dir: Path,
+    settings: TrainConfig = SETTINGS,
+    verifier: ParityVerifier | None = None,
+    *,
+    resume: bool = False,
+) -> ListStore:
     store = ListStore()
     train_grpo(
         settings,
@@ -89,10 +108,17 @@ def train(checkpoint: Path, run_dir: Path, settings: TrainConfig = SETTINGS) -> 
         open_image=picture,
         prompt_chat=prompt_chat,
         questioner_path=checkpoint,
-        probing=Probing(EchoTarget(None), ParityVerifier(), PlainReward(), store, lambda text: text),
+        probing=Probing(EchoTarget(None), verifier or ParityVerifier(), PlainReward(), store, lambda text: text),
         run_dir=run_dir,
+        attempt=int(resume),
+        resume=resume,
     )
     return store
+
+
+def parameters(folder: Path) -> dict[str, torch.Tensor]:
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    return dict(model.named_parameters())
 
 
 def inputs_of(checkpoint: Path, image: Image) -> dict[str, Any]:
@@ -204,6 +230,24 @@ def test_two_grpo_steps_change_the_weights(checkpoints: Any, tmp_path: Path, nam
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_two_grpo_steps_on_the_weights_themselves(checkpoints: Any, tmp_path: Path, name: str) -> None:
     check_training(checkpoints(name), tmp_path, replace(SETTINGS, lora_rank=0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_a_training_that_broke_off_goes_on_with_the_weights_that_it_saved(
+    checkpoints: Any, tmp_path: Path, name: str
+) -> None:
+    """Some are saved under other names than they have in memory, and would begin anew without a word."""
+    settings = replace(SETTINGS, lora_rank=0)
+    whole = train(checkpoints(name), tmp_path / "whole", settings)
+    with pytest.raises(OSError, match="gone"):
+        train(checkpoints(name), tmp_path / "broken", settings, Breaks())
+    rest = train(checkpoints(name), tmp_path / "broken", settings, resume=True)
+    assert [(p.key.step, p.question, p.reward) for p in rest.probes] == [
+        (p.key.step, p.question, p.reward) for p in whole.probes if p.key.step == 1
+    ]
+    expected, found = (parameters(tmp_path / run / "questioner") for run in ("whole", "broken"))
+    assert expected.keys() == found.keys() and all(torch.equal(expected[one], found[one]) for one in expected)
 
 
 def check_training(checkpoint: Path, run_dir: Path, settings: TrainConfig) -> None:
