@@ -37,8 +37,6 @@ pytestmark = [
 ]
 
 TRAINABLE = [name for name in FAMILIES if name != "paligemma"]
-WHOLE = ["llava", "qwen2_5_vl", "gemma3"]
-"""Those whose weights themselves are trained too."""
 SIZES_PX = [(120, 100), (96, 96), (200, 50), (60, 90), (96, 96)]  # wide, square and tall: other grids, other tiles
 IMAGES = [Image(f"{i:064x}", f"{i}.png", *size) for i, size in enumerate(SIZES_PX)]
 QUESTIONS = [
@@ -81,7 +79,26 @@ class ParityVerifier:
         return [Judgement(Verdict.WRONG if len(q.text) % 2 else Verdict.RIGHT) for q in questions]
 
 
-def train(checkpoint: Path, run_dir: Path, settings: TrainConfig = SETTINGS) -> ListStore:
+class Breaks(ParityVerifier):
+    """The same, until its second step."""
+
+    n_steps = 0
+
+    def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
+        self.n_steps += 1
+        if self.n_steps == 2:
+            raise OSError("gone")
+        return super().judge(questions, answers)
+
+
+def train(
+    checkpoint: Path,
+    run_dir: Path,
+    settings: TrainConfig = SETTINGS,
+    verifier: ParityVerifier | None = None,
+    *,
+    resume: bool = False,
+) -> ListStore:
     store = ListStore()
     train_grpo(
         settings,
@@ -91,10 +108,17 @@ def train(checkpoint: Path, run_dir: Path, settings: TrainConfig = SETTINGS) -> 
         open_image=picture,
         prompt_chat=prompt_chat,
         questioner_path=checkpoint,
-        probing=Probing(EchoTarget(None), ParityVerifier(), PlainReward(), store, lambda text: text),
+        probing=Probing(EchoTarget(None), verifier or ParityVerifier(), PlainReward(), store, lambda text: text),
         run_dir=run_dir,
+        attempt=int(resume),
+        resume=resume,
     )
     return store
+
+
+def parameters(folder: Path) -> dict[str, torch.Tensor]:
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    return dict(model.named_parameters())
 
 
 def inputs_of(checkpoint: Path, image: Image) -> dict[str, Any]:
@@ -203,9 +227,27 @@ def test_two_grpo_steps_change_the_weights(checkpoints: Any, tmp_path: Path, nam
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", TRAINABLE)
 def test_two_grpo_steps_on_the_weights_themselves(checkpoints: Any, tmp_path: Path, name: str) -> None:
     check_training(checkpoints(name), tmp_path, replace(SETTINGS, lora_rank=0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_a_training_that_broke_off_goes_on_with_the_weights_that_it_saved(
+    checkpoints: Any, tmp_path: Path, name: str
+) -> None:
+    """Some are saved under other names than they have in memory, and would begin anew without a word."""
+    settings = replace(SETTINGS, lora_rank=0)
+    whole = train(checkpoints(name), tmp_path / "whole", settings)
+    with pytest.raises(OSError, match="gone"):
+        train(checkpoints(name), tmp_path / "broken", settings, Breaks())
+    rest = train(checkpoints(name), tmp_path / "broken", settings, resume=True)
+    assert [(p.key.step, p.question, p.reward) for p in rest.probes] == [
+        (p.key.step, p.question, p.reward) for p in whole.probes if p.key.step == 1
+    ]
+    expected, found = (parameters(tmp_path / run / "questioner") for run in ("whole", "broken"))
+    assert expected.keys() == found.keys() and all(torch.equal(expected[one], found[one]) for one in expected)
 
 
 def check_training(checkpoint: Path, run_dir: Path, settings: TrainConfig) -> None:
@@ -215,13 +257,16 @@ def check_training(checkpoint: Path, run_dir: Path, settings: TrainConfig) -> No
     assert any(len(rewards) > 1 for rewards in groups), "this test shows nothing unless rewards vary within a group"
     rows = [json.loads(line) for line in (run_dir / "train" / "metrics.jsonl").read_text().splitlines()]
     assert [row["grad_norm"] > 0 for row in rows] == [True, True]
-    before, after = (
-        dict(AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32).named_parameters())
+    models: list[Any] = [
+        AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
         for path in (checkpoint, run_dir / "questioner")
-    )
+    ]
+    before, after = (dict(model.named_parameters()) for model in models)
     assert before.keys() == after.keys()
+    seeing = {id(value) for value in models[0].get_encoder("image").parameters()}
+    encoder = {name for name, value in before.items() if id(value) in seeing}
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed and all("vision" not in name and "visual" not in name for name in changed)
+    assert changed and encoder and not changed & encoder
     local(run_dir / "questioner").complete([prompt_chat(IMAGES[0])], Sampling(4))
 
 
@@ -262,6 +307,5 @@ def test_the_page_on_models_says_what_is_tested() -> None:
     for name, (target, verifier, questioner, shared) in said.items():
         trained = name in TRAINABLE
         assert (target, verifier) == ("yes", "yes" if trained else "no")
-        whole = ["all weights"] if name in WHOLE else []
-        assert questioner == ", ".join(["LoRA", *whole] if trained else ["no"])
+        assert questioner == ("LoRA, all weights" if trained else "no")
         assert shared.startswith("yes" if name in SHARING else "no")
