@@ -216,7 +216,7 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setattr(building, name, short)
     for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
         monkeypatch.setattr(verifier_build, name, few)
-    for name, value in {"QUESTIONER_LEAVES_AT": 1, "PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14}.items():
+    for name, value in {"PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14}.items():
         monkeypatch.setattr(build, name, value)
     monkeypatch.setattr(school, "in_background", lambda make, *arguments: make(*arguments))  # a process takes long
     monkeypatch.setattr(building, "POLISH_IMAGES", 24)
