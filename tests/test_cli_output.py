@@ -63,6 +63,32 @@ def test_rates_stand_in_rows_with_their_n(narrow: io.StringIO) -> None:
     assert "does not name the skills" in said
 
 
+def test_why_probes_are_undecided_is_counted(narrow: io.StringIO) -> None:
+    reasons = ["target_error: endpoint_timeout: no answer within 3 s", "target_error: endpoint_timeout: no answer"]
+    reasons += [
+        "judges_disagree: 2 RIGHT, 1 WRONG",
+        "unreadable_judge: answer: hm",
+        "not_listed",
+        "judges_disagree: 1 R",
+    ]
+    reasons += ["judges_disagree: 1 RIGHT, 1 WRONG", f"{NASTY}: {NASTY}"]
+    probes = [
+        replace(probe, judgement=replace(probe.judgement, reason=reason))
+        for probe, reason in zip(make_probes("U" * len(reasons), "a"), reasons, strict=True)
+    ]
+    summary = summarise_over([*probes, *make_probes("RI", "b")])
+    assert list(summary.undecided.items())[:4] == [
+        ("judges_disagree", 3),
+        ("target_error: endpoint_timeout", 2),
+        ("unreadable_judge: answer", 1),
+        ("not_listed", 1),
+    ]
+    print_summary(summary)
+    said = " ".join(narrow.getvalue().split())
+    assert "UNDECIDED: 3 judges_disagree, 2 target_error: endpoint_timeout, 1 unreadable_judge: answer, 1 not_l" in said
+    assert "\x1b" not in said
+
+
 def test_what_fails_is_said_with_an_example(narrow: io.StringIO) -> None:
     """30 images: counting always WRONG, colour always RIGHT. The rate over all is 50%, so of counting's 30 WRONG
     probes 15 are beyond usual."""

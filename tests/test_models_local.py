@@ -276,6 +276,15 @@ def test_another_way_of_loading_gives_the_same_answers(checkpoint: Path, loading
     assert other.fingerprint != plain.fingerprint
 
 
+@pytest.mark.parametrize(
+    "loading", [Loading(device_map="nonsense"), Loading(attn_implementation="nonsense")], ids=["map", "attention"]
+)
+def test_a_way_of_loading_that_there_is_not_is_no_fault_of_the_files(checkpoint: Path, loading: Loading) -> None:
+    with pytest.raises(ModelError, match=r"nonsense.*; see attn_implementation, device_map, dtype") as caught:
+        LocalModel(checkpoint, picture, device="cpu", loading=loading)
+    assert "\n" not in str(caught.value) and "safetensors" not in str(caught.value)
+
+
 def test_quantization_says_what_it_lacks(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a GPU nor bitsandbytes is where this is tested; that the model is quantized there is not shown here."""
     eight, four = quantization_config("8bit"), quantization_config("4bit")

@@ -7,12 +7,13 @@ import importlib.util
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from gadfly.errors import EndpointError
 from gadfly.models.endpoint import EndpointModel, Patience
 from gadfly.models.local import LocalModel
 from gadfly.models.wire import Request, Tokens
-from gadfly.records import Chat, Image, Message, Sampling, Verdict
+from gadfly.records import Chat, Image, Message, Probe, Sampling, Verdict
 from gadfly.testbed.checkpoints import bundled
 from loopback_server import FAULTS, Act, Body, LoopbackServer
 
@@ -143,7 +144,8 @@ def test_three_faults_in_ten_calls_make_no_answer_wrong(
     assert cli("sweep", *options, "--name", "local").status == 0
     with LoopbackServer(plan, upstream=url) as proxy:
         options += ["--target-url", proxy.url, "--set", "target.timeout_s=3", "--set", "target.max_concurrency=8"]
-        assert cli("sweep", *options, "--name", "served").status == 0
+        said = cli("sweep", *options, "--name", "served")
+    assert said.status == 0, said.err
     with warnings.catch_warnings():  # a call that is given up may leave its socket to the collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -156,6 +158,13 @@ def test_three_faults_in_ten_calls_make_no_answer_wrong(
     wrong = sum(p.verdict is Verdict.WRONG for p in there.values())
     assert wrong > 10 and 0 < len(undecided) < 0.4 * n
     assert {act for act in FAULTS if proxy.acts[act]} == set(FAULTS)
+    counted = re.findall(r"(\d+) target_error: endpoint_\w+", said.out.partition("UNDECIDED: ")[2])
+    assert sum(map(int, counted)) == len({(p.images[0].id, p.question) for p in undecided} - decided(there.values()))
+
+
+def decided(probes: Iterable[Probe]) -> set[tuple[str, str]]:
+    """What was decided at least once: a question that came again is one question in the tables."""
+    return {(p.images[0].id, p.question) for p in probes if p.verdict is not Verdict.UNDECIDED}
 
 
 def test_a_wrong_name_says_so(url: str) -> None:

@@ -74,6 +74,13 @@ def test_the_panel_keeps_the_contract_and_asks_no_more_than_it_must() -> None:
     check_verifier(panel, questions, [Completion("x")] * 4)
 
 
+def test_the_panel_on_the_page_about_verifiers_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "verifier.md").read_text(encoding="utf-8")
+    (tmp_path / "c.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
+    judges = read_config(tmp_path / "c.toml").verifier.judges
+    assert [(one.votes, one.base_url is not None) for one in judges] == [(3, False), (1, True)]
+
+
 def test_a_panel_is_configured_by_tables(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text(

@@ -120,6 +120,12 @@ def test_what_this_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
             settle(LORA, asked)
 
 
+def test_a_reporter_that_is_not_installed_is_said_before_anything_is_loaded() -> None:
+    settle(replace(LORA, report_to=("tensorboard",)), QuestionerConfig())  # of the dev extra
+    with pytest.raises(ConfigError, match=r"train\.report_to names nonsense, and what is installed here is .*tensorb"):
+        settle(replace(LORA, report_to=("tensorboard", "nonsense")), QuestionerConfig())
+
+
 def test_gpus_that_are_not_trained_on_may_be_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     one_process_one_device(1, "cpu")

@@ -5,7 +5,8 @@ A skill is listed where it was seen, so its rate is somewhat too high: fresh pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +46,12 @@ class Summary:
 
     `base` is the failure rate that a skill must exceed: the one given, or else the rate over the run's own valid
     probes. Where a questioner has come to ask of little but failures, its own rate is so high that nothing exceeds
-    it: then give the base of a sweep."""
+    it: then give the base of a sweep.
+
+    `undecided` is how many probes are UNDECIDED for each reason, the most first."""
 
     rates: Rates
+    undecided: Mapping[str, int]
     base: float | None
     failing: tuple[FailingSkill, ...]
     skills: SkillTable
@@ -76,7 +80,20 @@ def summarise(probes: Iterable[Probe], rng: np.random.Generator, base: float | N
             explained = row.failure.successes - base * row.failure.n
             failing.append(FailingSkill(row.skill, row.failure, explained, row.wrong_images, row.example))
     failing.sort(key=lambda found: (-found.explained, found.skill))
-    return Summary(rates(kept, rng), base, tuple(failing[:limit]), table, len(wrong_combinations(kept)))
+    found = rates(kept, rng)
+    return Summary(found, _reasons(kept), base, tuple(failing[:limit]), table, len(wrong_combinations(kept)))
+
+
+def _reasons(probes: Iterable[Probe]) -> dict[str, int]:
+    """UNDECIDED probes by the codes that their reasons begin with ("target_error: endpoint_timeout"); what follows is
+    said of one probe alone."""
+    counts: Counter[str] = Counter()
+    for probe in probes:
+        if probe.verdict is Verdict.UNDECIDED:
+            first, _, rest = (probe.judgement.reason or "").partition(": ")
+            second = rest.partition(": ")[0]
+            counts[f"{first}: {second}" if second.isidentifier() else first] += 1
+    return dict(counts.most_common())
 
 
 def gallery(probes: Iterable[Probe], limit: int = 12) -> list[Probe]:

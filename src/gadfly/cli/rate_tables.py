@@ -42,6 +42,8 @@ def print_rates(title: str, runs: Mapping[str, Rates]) -> None:
 def print_summary(summary: Summary) -> None:
     """Rates first, then the skills on which the target fails more often than elsewhere, each with an example."""
     print_rates("rates of distinct probes (95% interval)", {"this run": summary.rates})
+    if summary.undecided:
+        say(f"UNDECIDED: {', '.join(f'{n} {reason}' for reason, n in summary.undecided.items())}")
     say()
     if summary.failing:
         rows = [

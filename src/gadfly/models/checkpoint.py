@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -27,6 +28,8 @@ from transformers import (
 
 from gadfly.errors import ModelError
 from gadfly.models.text_only import TextProcessor
+
+_HOW: Final = "see attn_implementation, device_map, dtype and quantization"
 
 PLAIN_PROMPTS: Final = frozenset({"paligemma"})
 """Model types that were never given turns: a prompt is images and a text, and no template is missing."""
@@ -176,7 +179,8 @@ def _load_model(auto: Any, checkpoint: str, where: str, device: torch.device, dt
     except Exception as error:
         if "Unrecognized configuration class" in str(error):
             raise ModelError(f"{checkpoint} is not a vision-language model that transformers can load") from error
-        mend = "they must be whole .safetensors files; save or fetch the checkpoint anew"
+        about_files = isinstance(error, (OSError, SafetensorError))
+        mend = "they must be whole .safetensors files; save or fetch the checkpoint anew" if about_files else _HOW
         raise ModelError(
             f"cannot load the weights of {checkpoint}: {_cause(error, Path(where).is_dir()).rstrip('.')}; {mend}"
         ) from error

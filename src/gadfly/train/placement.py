@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, final
 
 import torch
+from transformers.integrations.integration_utils import get_available_reporting_integrations
 
 from gadfly.config import TrainConfig
 from gadfly.errors import ConfigError
@@ -40,6 +41,7 @@ def settle(settings: TrainConfig, questioner: ModelConfig) -> Placement:
     has not what quantization needs.
     """
     refuse_contradictions(settings, questioner)
+    _refuse_unknown_reporters(settings)
     loading = loading_of(questioner)
     check_quantization(loading)
     on_gpu = torch.cuda.is_available() if questioner.device == "auto" else questioner.device != "cpu"
@@ -112,6 +114,17 @@ def _refuse_flash(settings: TrainConfig, questioner: ModelConfig) -> None:
         where = "train.precision is float32" if settings.precision == "float32" else "questioner.device is cpu"
         raise ConfigError(
             f"questioner.attn_implementation is {asked}, which is for half precision on a GPU, and {where}; choose sdpa"
+        )
+
+
+def _refuse_unknown_reporters(settings: TrainConfig) -> None:
+    """transformers says so too, many seconds later and not in one line."""
+    here = get_available_reporting_integrations()
+    lacking = [name for name in settings.report_to if name not in here]
+    if lacking:
+        raise ConfigError(
+            f"train.report_to names {', '.join(lacking)}, and what is installed here is {', '.join(here) or 'none'}; "
+            f"pip install {' '.join(lacking)}, or leave it out: metrics.jsonl is always written"
         )
 
 
