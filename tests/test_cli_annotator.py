@@ -32,6 +32,10 @@ def asked(body: Body) -> str:
     return texts_of(body).rpartition("<<< ")[2].partition(" >>>")[0]
 
 
+def form_of(body: Body) -> str:
+    return str(body["response_format"]["json_schema"]["name"])
+
+
 def names_it(body: Body) -> str:
     """What a question needs, in one form or another; the form follows from the question."""
     question = asked(body)
@@ -72,12 +76,12 @@ def test_free_names_are_merged_into_the_mode_and_the_second_time_nobody_is_asked
         options = ["--annotator", "namer", "--annotator-url", server.url]
         first = cli("analyze", run, *options, "--json")
         assert first.status == 0, first.err
-        assert len(server.bodies) == 360  # each distinct valid question once, skills and concepts together
-        assert all(body["response_format"]["json_schema"]["name"] == "annotation" for body in server.bodies)
+        # Each distinct valid question once, skills and concepts together; then the mode, which it cannot put in words.
+        assert [form_of(body) for body in server.bodies] == ["annotation"] * 360 + ["words"]
         files = contents(run / "findings")
         assert "sweep/names.json" in files and (tmp_path / "answers.sqlite").is_file()
         again = cli("analyze", run, *options, "--json")
-        assert len(server.bodies) == 360 and contents(run / "findings") == files
+        assert len(server.bodies) == 361 and contents(run / "findings") == files
         shown = cli("analyze", run, *options)
     found = json.loads(first.out)
     assert [mode["items"] for mode in found["search"]["modes"]] == [["skill:recognition.heart"]]
@@ -85,13 +89,41 @@ def test_free_names_are_merged_into_the_mode_and_the_second_time_nobody_is_asked
     concepts = found["names"]["concepts"]
     assert all(concepts[kind] == concepts[f"{kind}s"] for kind in FORMS)
     assert found["annotator"] == {"asked": 360, "errors": 0, "unreadable": 0}
-    assert found["usage"]["annotator"]["calls"] == 360
-    assert json.loads(again.out)["usage"]["annotator"]["cached"] == 360
+    assert found["usage"]["annotator"]["calls"] == 361
+    assert json.loads(again.out)["usage"]["annotator"]["cached"] == 361
     (family,) = [node for node in found["taxonomy"] if node["name"] == "recognition"]
     assert [node["title"] for node in family["children"]] == [f"recognition.{kind}" for kind in sorted(FORMS)]
     assert "skills, which were merged into 3." in shown.out and "annotator" in shown.out
     # Without an annotator the names of an earlier analysis are gone.
-    assert cli("analyze", run).status == 0 and not (run / "findings" / "sweep" / "names.json").exists()
+    assert cli("analyze", run).status == 0
+    assert not {"names.json", "annotator.json"} & {path.name for path in (run / "findings" / "sweep").iterdir()}
+
+
+def in_words(body: Body) -> str:
+    if form_of(body) == "annotation":
+        return names_it(body)
+    assert asked(body) == "questions that need recognition.heart"
+    return 'Here it is: {"name": "seeing\u202e \\n hearts.", "sentence": "Questions about <b>hearts</b>"}'
+
+
+def test_modes_are_put_in_words_and_other_commands_know_by_whom(cli: Cli, tmp_path: Path) -> None:
+    run = made(tmp_path / "run", hearts())
+    with LoopbackServer(answer=in_words) as server:
+        options = ["--annotator", "namer", "--annotator-url", server.url]
+        (mode,) = json.loads(cli("analyze", run, *options, "--json").out)["search"]["modes"]
+        n_asked = len(server.bodies)
+        # The findings say who named them. All answers are kept, so nobody is asked again.
+        read = json.loads(cli("modes", run, "--json").out)["modes"]
+        report = cli("report", run, "--out", tmp_path / "report")
+        assert len(server.bodies) == n_asked
+    assert mode["name"] == "seeing hearts" and mode["items"] == ["skill:recognition.heart"]
+    assert mode["description"].startswith("Questions about <b>hearts</b>. The target fails at questions that need")
+    assert [(one["mode"]["name"], one["new"]) for one in read] == [("seeing hearts", 90)]
+    page = (tmp_path / "report" / "modes" / f"{mode['id']}.html").read_text()
+    assert report.status == 0 and "seeing hearts" in page and "<b>hearts</b>" not in page
+    (run / "findings" / "sweep" / "annotator.json").write_text('{"modle": 1}')
+    refused = cli("modes", run)
+    assert refused.status == 2 and "annotator.json cannot be read" in refused.err
 
 
 GARBAGE = [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gadfly.config import Config
 from gadfly.models.pool import ModelPool, Needs
-from gadfly.protocols import Annotator, Embedder, Grounder, Paraphraser
+from gadfly.protocols import Annotator, Describer, Embedder, Grounder, Paraphraser
 from gadfly.roles.prompts import load_prompt
 
 TEXTS_ALONE = Needs(images=False, chats_without_image=True)
@@ -48,6 +48,19 @@ def _vocabulary(named: str | None) -> Sequence[str]:
             from gadfly.roles.annotator import read_vocabulary
 
             return read_vocabulary(Path(path))
+
+
+def build_describer(config: Config, models: ModelPool) -> Describer | None:
+    """Puts failure modes in words: the language model that names skills, where there is one. Raises ModelError,
+    ConfigError."""
+    settings = config.annotator
+    if not settings.asks_a_model:
+        return None
+    from gadfly.roles.mode_describer import ModelDescriber
+
+    return ModelDescriber(
+        models.model("annotator", settings, TEXTS_ALONE), load_prompt("describe_mode"), settings.sampling
+    )
 
 
 def build_names_embedder(config: Config) -> Embedder | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
-from gadfly.records import Chat, Completion, Grounding, Image, Judgement, PastQuestion, Probe, Question, Sampling
+from gadfly.records import Chat, Completion, Grounding, Image, Judgement, PastQuestion, Probe, Question, Sampling, Words
 
 
 class ImageSource(Protocol):
@@ -81,6 +81,15 @@ class Annotator(Protocol):
 
     def concepts(self, questions: Sequence[str]) -> list[tuple[str, ...] | None]:
         """The objects and attributes that each question speaks of, sorted."""
+        ...
+
+
+class Describer(Protocol):
+    """Puts in plain words what questions have in common."""
+
+    def describe(self, commons: Sequence[str]) -> list[Words | None]:
+        """A name and a sentence for each thing in common, which is told in the words of `analysis/wording.py`; None
+        where there are none."""
         ...
 
 

@@ -110,6 +110,14 @@ class Grounding:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """A short name for what some questions have in common, and a sentence that says it."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class PastQuestion:
     """A valid question that was asked before, and the skills it needed (sorted), None where unknown."""
 

@@ -17,6 +17,7 @@ from gadfly.config_checks import named, trainee_of
 from gadfly.errors import ConfigError, ImageError
 from gadfly.finding_parts import (
     build_annotator,
+    build_describer,
     build_grounder,
     build_names_embedder,
     build_paraphraser,
@@ -31,6 +32,7 @@ from gadfly.probing import Probing
 from gadfly.protocols import (
     Annotator,
     ChatModel,
+    Describer,
     Embedder,
     Grounder,
     LearningQuestioner,
@@ -269,6 +271,10 @@ class Wiring:
     @functools.cached_property
     def annotator(self) -> Annotator | None:
         return build_annotator(self.config, self.pool)
+
+    @functools.cached_property
+    def describer(self) -> Describer | None:
+        return build_describer(self.config, self.pool)
 
     @functools.cached_property
     def names_embedder(self) -> Embedder | None:

@@ -9,6 +9,7 @@ from gadfly.analysis.clustered import rate_by_image
 from gadfly.analysis.confirmation import with_confirmations
 from gadfly.analysis.coverage import Coverage, coverage
 from gadfly.analysis.curriculum import Curriculum, curriculum
+from gadfly.analysis.describing import in_words
 from gadfly.analysis.items import items_by_probe, tabulate
 from gadfly.analysis.mining import MiningSettings
 from gadfly.analysis.modes import ModeSearch, find_modes
@@ -16,7 +17,7 @@ from gadfly.analysis.novelty import known_failures
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.taxonomy import Node, taxonomy
 from gadfly.counts import Counts
-from gadfly.protocols import Annotator, Grounder
+from gadfly.protocols import Annotator, Describer, Grounder
 from gadfly.records import Probe
 
 FROZEN_ONLY = "a questioner that learns asks something else tomorrow; sweep with a frozen one to measure coverage"
@@ -49,17 +50,20 @@ def analyse(
     conditions: Mapping[str, Sequence[str]] | None = None,
     settings: MiningSettings | None = None,
     grounder: Grounder | None = None,
+    describer: Describer | None = None,
 ) -> Findings:
     """The findings of the probes of one phase, the superseded ones left out. `training` says whether the questioner was
     trained meanwhile, `frozen` whether it asked the same way throughout: by default where it was not trained.
     `made_for` are the probes of its confirming phase by the id of the mode that they were made for.
-    `conditions` are the items of each image by its id (`conditions.conditions`)."""
+    `conditions` are the items of each image by its id (`conditions.conditions`). The `describer` names the modes in the
+    template's place."""
     settings = MiningSettings() if settings is None else settings
     table = tabulate(probes, annotator, conditions, grounder=grounder)
     known = known_failures()
     failure = rate_by_image(table.wrong_N, table.image_N, table.wrong_N | True)
+    search = find_modes(table, settings, known)
     search = with_confirmations(
-        find_modes(table, settings, known),
+        search if describer is None else in_words(search, describer),
         probes,
         {} if made_for is None else made_for,
         lambda some: items_by_probe(some, annotator, conditions, grounder),

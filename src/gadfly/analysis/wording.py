@@ -58,8 +58,8 @@ def title(items: Iterable[str]) -> str:
     return ", ".join(parts)
 
 
-def describe(items: Iterable[str], failure: Rate, elsewhere: Rate) -> str:
-    """A sentence or two: on which questions the target fails, how often, and how often elsewhere."""
+def common(items: Iterable[str]) -> str:
+    """What the questions are that have these items: "questions that need counting.count and that speak of “red”"."""
     by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for item in _in_order(items):
         by_kind[kind_of(item)].append(item.partition(":")[2])
@@ -79,6 +79,12 @@ def describe(items: Iterable[str], failure: Rate, elsewhere: Rate) -> str:
         which += " " + _and(clauses)
     if by_kind["image"]:
         which += f" about {_and([_condition(value) for value in by_kind['image']])} images"
+    return which
+
+
+def describe(items: Iterable[str], failure: Rate, elsewhere: Rate) -> str:
+    """A sentence or two: on which questions the target fails, how often, and how often elsewhere."""
+    which = common(items)
     if failure.value is None:
         return (
             f"The target fails at {which}. The images it was not found on hold no such question, so there is no rate."

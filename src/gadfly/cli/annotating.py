@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Named:
     """The annotator by canonical names. `names` are None where they are nobody's free choice, `unknown` where no model
-    was asked."""
+    was asked; `usage` says what models were used for until now."""
 
     annotator: Annotator | None
     names: Names | None
     unknown: Unknown | None
-    usage: Mapping[str, Usage]
+    usage: Callable[[], Mapping[str, Usage]]
 
     def said(self) -> dict[str, Any]:
         """For JSON; nothing where no model was asked."""
         if self.unknown is None:
             return {}
-        return {"annotator": as_plain(self.unknown), "names": as_plain(self.names), "usage": as_plain(self.usage)}
+        return {"annotator": as_plain(self.unknown), "names": as_plain(self.names), "usage": as_plain(self.usage())}
 
     def print(self) -> None:
         if self.unknown is None:
@@ -47,7 +47,7 @@ class Named:
                 f"Of {lost} of {self.unknown.asked} questions it is not known what they need: the annotator failed at "
                 f"{self.unknown.errors}, and its reply to {self.unknown.unreadable} cannot be read."
             )
-        print_usage({"": self.usage})
+        print_usage({"": self.usage()})
 
 
 def annotated(wiring: Wiring, probes: Sequence[Probe]) -> Named:
@@ -56,7 +56,7 @@ def annotated(wiring: Wiring, probes: Sequence[Probe]) -> Named:
 
     annotator, names = wiring.annotator, None
     if not isinstance(annotator, ModelAnnotator):
-        return Named(annotator, None, None, {})
+        return Named(annotator, None, None, dict)
     from gadfly.analysis.naming import CanonicalAnnotator, names_of
 
     with progress("naming skills", passing=True) as bar:
@@ -65,4 +65,4 @@ def annotated(wiring: Wiring, probes: Sequence[Probe]) -> Named:
     if wiring.names_embedder is not None:
         names = names_of(annotator, probes, wiring.names_embedder)
         said = CanonicalAnnotator(annotator, names)
-    return Named(said, names, annotator.unknown, wiring.ledger.usages())
+    return Named(said, names, annotator.unknown, wiring.ledger.usages)

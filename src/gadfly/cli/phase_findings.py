@@ -17,7 +17,7 @@ from urllib.parse import quote
 from gadfly.cli.annotating import Named, annotated
 from gadfly.cli.output import as_plain, progress, remark
 from gadfly.cli.reading import folder_and_phase, one_phase
-from gadfly.errors import ImageError, StoreError, TestbedError
+from gadfly.errors import ConfigError, ImageError, StoreError, TestbedError
 
 if TYPE_CHECKING:
     from gadfly.analysis.conditions import Measures
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FINDINGS = "findings"
 TRAINING = "train"  # the phase in which the questioner learns
 _PICTURES, _GROUNDINGS = "pictures.json", "groundings.json"
-_PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names")
+_PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names", "annotator")
 Conditions = Mapping[str, tuple[str, ...]]
 
 
@@ -122,10 +122,14 @@ class Phase:
             annotator=self.named.annotator,
             conditions=conditions,
             grounder=self.grounder(),
+            describer=self.wiring.describer,
         )
 
     def write(self, found: Findings) -> list[Path]:
         """One file for each part that there is. The same findings give the same bytes."""
+        from gadfly.model_config import AnnotatorConfig
+
+        annotator = self.wiring.config.annotator
         of = {"known_failures_version": found.known_failures_version, "of": self.stamp}
         parts: Mapping[str, Any] = {
             "modes": {**of, **as_plain(found.search)},
@@ -133,6 +137,7 @@ class Phase:
             "curriculum": as_plain(found.curriculum),
             "coverage": as_plain(found.coverage),
             "names": as_plain(self.named.names),
+            "annotator": None if annotator == AnnotatorConfig() else as_plain(annotator),
         }
         return [path for name in _PARTS if (path := self.write_part(name, parts[name])) is not None]
 
@@ -169,8 +174,9 @@ class Phase:
             return None
 
 
-def read_phase(run: str, images: str | None, change: Callable[[Config], Config] = lambda own: own) -> Phase:
-    """The phase that RUN or RUN:PHASE means, its configuration changed. Raises StoreError."""
+def read_phase(run: str, images: str | None, change: Callable[[Config], Config] | None = None) -> Phase:
+    """The phase that RUN or RUN:PHASE means, its configuration changed: by default to the annotator of the findings
+    that there are of it. Raises StoreError."""
     from gadfly.store.sqlite import SqliteStore
 
     folder, wanted = folder_and_phase(run)
@@ -183,9 +189,9 @@ def phase_in(
     folder: Path,
     phase: str,
     images: str | None,
-    change: Callable[[Config], Config] = lambda own: own,
+    change: Callable[[Config], Config] | None = None,
 ) -> Phase:
-    """A phase of an open store."""
+    """A phase of an open store, as `read_phase` has it."""
     from gadfly.cli.options import with_verifier
     from gadfly.config import from_dict, override
     from gadfly.followups import made_for
@@ -196,7 +202,8 @@ def phase_in(
     with progress("reading probes", passing=True) as bar:
         probes = _read(store, phase, bar.update)
         confirming = made_for(store, again[0]) if again else {}
-    config = change(with_verifier(from_dict(store.run.config), None, images, None))
+    config = with_verifier(from_dict(store.run.config), None, images, None)
+    config = _as_annotated(config, folder / FINDINGS / folder_name(phase)) if change is None else change(config)
     if config.annotator.asks_a_model:  # its answers are kept beside the run, wherever that is by now
         config = override(config, {"out": str(folder.resolve().parent)})
     stamp = {
@@ -222,6 +229,21 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except PermissionError as fault:
         raise StoreError(f"{folder} cannot be written ({fault.strerror}); copy the run to a folder of yours") from fault
+
+
+def _as_annotated(config: Config, findings: Path) -> Config:
+    """With the annotator that the findings were made with, where it is not the run's own: modes are made of its names.
+    Raises StoreError where that cannot be read any more."""
+    from gadfly.config import override
+
+    path = findings / "annotator.json"
+    if not path.exists():
+        return config
+    try:
+        settings = json.loads(path.read_text("utf-8"))
+        return override(config, {"annotator": {}, **{f"annotator.{key}": value for key, value in settings.items()}})
+    except (OSError, ValueError, AttributeError, ConfigError) as fault:
+        raise StoreError(f"{path} cannot be read ({fault}); analyse the run again") from fault
 
 
 def _grounder(wiring: Wiring) -> Grounder | None:

@@ -102,7 +102,9 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
         items_of = phase.items_of(conditions)
         labelled, noise = followups.labelled(store, name, phase.probes), followups.noise_floor(store, name)
         transfer = followups.transferred(store, name, findings.search, phase.probes, items_of)
-    skills = named_skills(phase.probes, phase.wiring.annotator)
+    valid = [probe for probe in phase.probes if probe.verdict.valid]  # of others an annotator is not asked
+    skills = {probe.key: probe.judgement.skills for probe in phase.probes}
+    skills |= {probe.key: some for probe, some in zip(valid, named_skills(valid, phase.named.annotator), strict=True)}
     beside = _compared(wanted, phase.probes)
     last_step = max((probe.key.step for probe in phase.probes), default=0)
     windows = curves(phase.probes, window_size(last_step), bootstrap_rng()) if phase.training else []
@@ -110,7 +112,7 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
         name=_names(wanted)[0],
         origin=origin,
         probes=phase.probes,
-        skills={p.key: some for p, some in zip(phase.probes, skills, strict=True) if some is not None},
+        skills={key: some for key, some in skills.items() if some is not None},
         findings=findings,
         rates=rates(phase.probes, bootstrap_rng()),
         windows=tuple(windows),

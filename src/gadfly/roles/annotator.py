@@ -5,7 +5,6 @@ Skills and concepts come from one call for each distinct question, and both meth
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from gadfly.errors import ConfigError
 from gadfly.protocols import ChatModel
 from gadfly.records import Chat, Message, Sampling
 from gadfly.roles.annotator_replies import Annotation, annotation_schema, parse_annotation, skill_name
-from gadfly.roles.prompts import fill, load_prompt, quote, require_slots
+from gadfly.roles.prompts import fill, load_prompt, quote, require_slots, turns
 
 ANNOTATOR_SAMPLING: Final = Sampling(max_new_tokens=128)
 """Greedy, so that answers are kept and names stay; room for a dozen names."""
@@ -138,11 +137,9 @@ def _turns(template: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
         template = fill(template, vocabulary=f"Choose the skills from this list only: {', '.join(vocabulary)}.")
     else:
         template = fill(template.replace("{vocabulary}\n", ""), vocabulary="")
-    turns = tuple(turn.strip() for turn in re.split(r"^---$", template, flags=re.MULTILINE))
-    if len(turns) % 2 == 0 or not all(turns):
-        raise ConfigError(f"a prompt has {len(turns)} turns; the user's is the first and the last, and none is empty")
-    require_slots(turns[-1], "question")
-    return turns
+    found = turns(template)
+    require_slots(found[-1], "question")
+    return found
 
 
 def _reminded(chat: Chat) -> Chat:

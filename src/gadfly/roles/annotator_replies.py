@@ -30,7 +30,7 @@ MAX_REPLY_CHARS: Final = 20_000
 NO_FAMILY: Final = "other"
 """The family of a skill that is named without one."""
 
-_KEY: Final = re.compile(r'"(?:skills|concepts)"\s*:')
+_KEYS: Final = ("skills", "concepts")
 _LABEL: Final = re.compile(r"^\s*(?:\d{1,2}[.)]\s+|[-*•]\s*)")
 _OPENINGS: Final = 4  # braces in front of a key that are tried: the object is flat, so the first one nearly always fits
 _TRIED_KEYS: Final = 64
@@ -63,7 +63,7 @@ def parse_annotation(reply: str, vocabulary: Collection[str] = ()) -> Annotation
     nothing is left, or that is longer than a question can need, says nothing (None); an empty one says that nothing is
     needed. Never raises, whatever the reply.
     """
-    said = _last_object(reply[-MAX_REPLY_CHARS:])
+    said = last_object(reply, _KEYS)
     if said is None:
         return None
     read_skill = functools.partial(skill_in, vocabulary) if vocabulary else skill_name
@@ -95,10 +95,13 @@ def concept_name(text: str) -> str | None:
     return _part(_clean(text), " ")
 
 
-def _last_object(text: str) -> dict[str, Any] | None:
-    """The keys must stand in the text as they are: this is what `quote` breaks up. Written with escapes they would slip
+def last_object(reply: str, wanted: Collection[str]) -> dict[str, Any] | None:
+    """The last whole JSON object of a reply that has one of the wanted keys, None where there is none. Never raises.
+
+    The keys must stand in the text as they are: this is what `quote` breaks up. Written with escapes they would slip
     through a quotation. An object that has a key twice is not read."""
-    for key in reversed(list(_KEY.finditer(text))[-_TRIED_KEYS:]):
+    text, a_key = reply[-MAX_REPLY_CHARS:], re.compile(rf'"(?:{"|".join(wanted)})"\s*:')
+    for key in reversed(list(a_key.finditer(text))[-_TRIED_KEYS:]):
         start = key.start()
         for _ in range(_OPENINGS):
             start = text.rfind("{", 0, start)
@@ -108,10 +111,10 @@ def _last_object(text: str) -> dict[str, Any] | None:
                 whole, end = _DECODER.raw_decode(text, start)
             except (ValueError, RecursionError):
                 continue
-            keys = [one.group() for one in _KEY.finditer(text, start, end)]
+            keys = [one.group() for one in a_key.finditer(text, start, end)]
             if not isinstance(whole, dict) or end <= key.start():
                 continue
-            known = {"skills", "concepts"} & whole.keys()
+            known = whole.keys() & set(wanted)
             if known and len(keys) == len(known):
                 return dict(whole)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadfly.protocols import Annotator, Paraphraser, Questioner, Target, Verifier
+from gadfly.protocols import Annotator, Describer, Paraphraser, Questioner, Target, Verifier
 from gadfly.records import Completion, Image, Question, Verdict
 
 
@@ -49,6 +49,16 @@ def check_annotator(annotator: Annotator, questions: Sequence[str]) -> None:
             assert names is None or list(names) == sorted(set(names)), "names are sorted, each there once"
     for skills in annotator.skills(questions):
         assert all(all(skill.partition(".")[::2]) for skill in skills or ()), "a skill is family.skill"
+
+
+def check_describer(describer: Describer, commons: Sequence[str]) -> None:
+    """Raise AssertionError where the describer breaks its contract on these things in common."""
+    assert describer.describe([]) == [], "nothing in common, no words"
+    said = describer.describe(commons)
+    assert len(said) == len(commons), f"{len(commons)} in, {len(said)} out"
+    assert describer.describe(list(reversed(commons)))[::-1] == said, "words depend on the order"
+    for words in said:
+        assert words is None or (words.name.strip() and words.sentence.strip()), "words that say nothing are None"
 
 
 def check_paraphraser(paraphraser: Paraphraser, questions: Sequence[str]) -> None:

@@ -53,6 +53,15 @@ def require_slots(template: str, *names: str) -> None:
             raise ConfigError(f"a prompt lacks the slot {{{name}}}; it begins with {template[:40]!r}")
 
 
+def turns(template: str) -> tuple[str, ...]:
+    """The turns of a prompt, divided by lines of three dashes: the user's and the model's in turn. Raises ConfigError
+    where the user's is not the first and the last, or one is empty."""
+    found = tuple(turn.strip() for turn in re.split(r"^---$", template, flags=re.MULTILINE))
+    if len(found) % 2 == 0 or not all(found):
+        raise ConfigError(f"a prompt has {len(found)} turns; the user's is the first and the last, and none is empty")
+    return found
+
+
 def fill(template: str, **slots: str) -> str:
     """The template with each `{name}` replaced, in one pass: braces in what is filled in are never read again, and
     braces that name no slot (an example in JSON, say) stand as they are."""
