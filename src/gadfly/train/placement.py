@@ -119,6 +119,8 @@ def _refuse_flash(settings: TrainConfig, questioner: ModelConfig) -> None:
 
 def _refuse_unknown_reporters(settings: TrainConfig) -> None:
     """transformers says so too, many seconds later and not in one line."""
+    if not settings.report_to:
+        return
     here = get_available_reporting_integrations()
     lacking = [name for name in settings.report_to if name not in here]
     if lacking:
