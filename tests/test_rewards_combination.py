@@ -49,10 +49,10 @@ def test_each_verdict_by_hand() -> None:
     scored = reward.score([ask("q", group) for group in range(4)], [RIGHT, WRONG, INVALID, UNDECIDED])
     assert [value for value, _ in scored] == [pytest.approx(0.5), pytest.approx(1.5), -0.5, None]
     assert [dict(terms) for _, terms in scored] == [
-        {"failure": 0.0, "semantic": 1.0, "lexical": 1.0, "rarity": 1.0, "invalid": 0.0},
-        {"failure": 1.0, "semantic": 1.0, "lexical": 1.0, "rarity": 1.0, "invalid": 0.0},
-        {"failure": None, "semantic": None, "lexical": None, "rarity": None, "invalid": 1.0},
-        {"failure": None, "semantic": None, "lexical": None, "rarity": None, "invalid": None},
+        {"failure": 0.0, "semantic": 1.0, "lexical": 1.0, "rarity": 1.0, "invalid": 0.0, "astray": None},
+        {"failure": 1.0, "semantic": 1.0, "lexical": 1.0, "rarity": 1.0, "invalid": 0.0, "astray": None},
+        {"failure": None, "semantic": None, "lexical": None, "rarity": None, "invalid": 1.0, "astray": None},
+        {"failure": None, "semantic": None, "lexical": None, "rarity": None, "invalid": None, "astray": None},
     ]
 
 
@@ -111,6 +111,18 @@ def test_a_rebuilt_history_scores_exactly_as_the_one_lived_through(
 def test_weights_out_of_range_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
         RewardConfig(**bad)  # type: ignore[arg-type]
+
+
+def test_a_question_that_is_not_about_its_topic_earns_what_an_invalid_one_does() -> None:
+    reward = CombinedReward(WEIGHTS, HashEmbedder(), {"numbers": "counting"})
+    about = Judgement(Verdict.WRONG, skills=("counting.count", "logic.not"))
+    other = Judgement(Verdict.WRONG, skills=("logic.not",))
+    unknown = Judgement(Verdict.WRONG)
+    asked = [("numbers", about), ("numbers", other), ("", other), ("moods", other), ("numbers", unknown)]
+    questions = [Question((IMAGE,), "q", group, topic) for group, (topic, _) in enumerate(asked)]
+    scored = reward.score([*questions, questions[0]], [*(judgement for _, judgement in asked), UNDECIDED])
+    assert [value for value, _ in scored] == [pytest.approx(v) for v in (1.5, -0.5, 1.5, 1.5, 1.5)] + [None]
+    assert [terms["astray"] for _, terms in scored] == [0.0, 1.0, None, None, None, None]
 
 
 def test_rarity_counts_the_skills_asked_for_in_the_window_by_hand() -> None:

@@ -28,6 +28,7 @@ from gadfly.roles.asking_unlike import UnlikeQuestioner
 from gadfly.roles.conformance import check_questioner
 from gadfly.roles.failure_predictor import FailurePredictor
 from gadfly.roles.questioner import ModelQuestioner
+from gadfly.roles.topics import Topics
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe
 
 TEMPLATE = "Ask a question.\n{focus}\nOne line."
@@ -284,3 +285,13 @@ def test_an_archive_steered_by_topics_takes_the_candidate_nearest_to_its_cell() 
 def test_what_cannot_work_is_refused_with_the_reason(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         override(Config(), {f"questioner.{key}": value for key, value in settings.items()})
+
+
+@given(share=st.floats(0, 1), n_topics=st.integers(1, 7), n=st.integers(0, 300))
+def test_topics_have_their_share_of_the_questions_and_all_the_same(share: float, n_topics: int, n: int) -> None:
+    words = tuple("abcdefg"[:n_topics])
+    named = [word for word in map(Topics(words, share).at, range(n)) if word]
+    assert abs(len(named) - n * share) <= 1
+    counts = [named.count(word) for word in words]
+    assert max(counts) - min(counts) <= 1
+    assert all(Topics((), share).at(place) == "" for place in range(10))

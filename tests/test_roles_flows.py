@@ -18,6 +18,7 @@ from gadfly.roles.conformance import check_questioner, check_target, check_verif
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import ModelQuestioner, parse_question, questioner_chat, questioner_prompt
 from gadfly.roles.target import ModelTarget
+from gadfly.roles.topics import Topics
 from gadfly.roles.verifier_model import ModelVerifier, VerifierPrompts
 from gadfly.roles.verifier_reference import ReferenceVerifier
 
@@ -178,7 +179,9 @@ def test_the_reference_verifier_looks_up_and_compares() -> None:
 
 def test_the_questioner_asks_through_the_public_chat() -> None:
     model = ScriptedModel("q", lambda chat, sampling: f"Question: number {sampling.seed}?")
-    questioner = ModelQuestioner(model, load_prompt("questioner"), Sampling(temperature=1.0, seed=9), focus=("signs",))
+    questioner = ModelQuestioner(
+        model, load_prompt("questioner"), Sampling(temperature=1.0, seed=9), Topics(("signs",))
+    )
     asked = questioner.ask([CAT, DOG], seed=4)
     prompt = questioner_prompt(load_prompt("questioner"), "signs")
     assert model.batches == [(questioner_chat(CAT, prompt), questioner_chat(DOG, prompt))]
@@ -186,15 +189,16 @@ def test_the_questioner_asks_through_the_public_chat() -> None:
     check_questioner(questioner, [CAT, DOG])
 
 
-def test_topics_take_turns_and_an_empty_one_just_asks() -> None:
+def test_topics_take_turns_and_their_share_of_the_questions() -> None:
     model = ScriptedModel("q", lambda chat, sampling: "Is it red?")
     template = load_prompt("questioner")
-    topics = ("signs", "", "animals")
-    questioner = ModelQuestioner(model, template, Sampling(temperature=1.0), focus=topics)
-    questioner.ask([CAT, DOG, CAT, DOG], seed=7)
-    asker = Asker(model, template, Sampling(temperature=1.0), focus=topics)
-    asker.ask([Wish(CAT), Wish(DOG), Wish(CAT, topic="food"), Wish(DOG)], seed=7)
-    prompts = [questioner_prompt(template, topic) for topic in ("", "animals", "signs", "")]  # 7 is 1 beyond two turns
+    topics = Topics(("signs", "animals"), share=0.5)
+    questioner = ModelQuestioner(model, template, Sampling(temperature=1.0), topics)
+    questioner.ask([CAT, DOG, CAT, DOG], seed=6)
+    asker = Asker(model, template, Sampling(temperature=1.0), topics)
+    asker.ask([Wish(CAT), Wish(DOG), Wish(CAT, topic="food"), Wish(DOG)], seed=6)
+    # Of every two places the second has a topic: 7 has the fourth of all, 9 the fifth.
+    prompts = [questioner_prompt(template, topic) for topic in ("", "animals", "", "signs")]
     assert [chat[0].parts[1] for chat in model.batches[0]] == prompts
     prompts[2] = questioner_prompt(template, "food")
     assert [chat[0].parts[1] for chat in model.batches[1]] == prompts

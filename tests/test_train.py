@@ -254,6 +254,24 @@ def test_each_row_is_asked_for_by_its_place_and_all_questions_of_its_group_alike
     assert texts == ["place 0", "place 0", "place 2", "place 2", "place 1"]
 
 
+def test_what_is_judged_of_a_question_knows_the_topic_that_it_was_asked_for_under(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    judged: list[Question] = []
+
+    class Noting(ParityVerifier):
+        def judge(self, questions: Sequence[Question], answers: Sequence[Completion]) -> list[Judgement]:
+            judged.extend(questions)
+            return super().judge(questions, answers)
+
+    probing, _ = loop(Noting(), parse=lambda text: text or "what?")
+    order = image_order(len(IMAGES), SMALL.steps * SMALL.images_per_step, 0)
+    run(SMALL, checkpoint, tmp_path, probing, topic_at=lambda place: f"topic {place}")
+    topics = {question.topic for question in judged}
+    assert topics == {f"topic {place}" for place in range(len(order))}
+    assert all(q.images[0] == IMAGES[order[int(q.topic.split()[1])]] for q in judged)
+
+
 @given(n_images=st.integers(1, 20), n=st.integers(0, 60), longer=st.integers(0, 30), seed=st.integers(0, 5))
 def test_the_order_of_images(n_images: int, n: int, longer: int, seed: int) -> None:
     order = image_order(n_images, n, seed)

@@ -12,6 +12,7 @@ from gadfly.model_config import FROZEN_METHODS, QuestionerConfig
 from gadfly.protocols import Annotator, ChatModel, Embedder, LearningQuestioner
 from gadfly.records import Sampling
 from gadfly.roles.prompts import load_prompt
+from gadfly.roles.topics import Topics
 
 _EMBEDDED = 16_384  # texts whose vectors are kept: those that a predictor is fitted to, and candidates that come again
 
@@ -29,8 +30,8 @@ def learning_questioner(
     Raises ConfigError where the method needs skills and nobody names them.
     """
     assert config.method not in FROZEN_METHODS, config.method
-    template, focus = load_prompt(config.prompt or "questioner"), config.focus
-    topics = _topics() if config.steer == "topics" else None
+    template, topics = load_prompt(config.prompt or "questioner"), Topics(config.focus, config.focus_share)
+    families = _families() if config.steer == "topics" else None
     if config.method == "archive" and annotator is None:
         raise ConfigError(
             "questioner.method 'archive' sorts questions by the skills that they need, and nobody in this run names "
@@ -38,32 +39,32 @@ def learning_questioner(
         )
     model = load_model()
     match config.method:
-        case "diversity" | "feedback" if topics is not None:
+        case "diversity" | "feedback" if families is not None:
             from gadfly.roles.asking_topics import FAILING, RAREST, TopicQuestioner
 
             choice = RAREST if config.method == "diversity" else FAILING
-            return TopicQuestioner(model, template, how, topics, choice)
+            return TopicQuestioner(model, template, how, families, choice)
         case "diversity":
             from gadfly.roles.asking_unlike import UnlikeQuestioner
 
-            return UnlikeQuestioner(model, template, how, focus, shown=config.shown)
+            return UnlikeQuestioner(model, template, how, topics, shown=config.shown)
         case "feedback":
             from gadfly.roles.asking_informed import InformedQuestioner
 
-            return InformedQuestioner(model, template, how, focus, shown=config.shown)
+            return InformedQuestioner(model, template, how, topics, shown=config.shown)
         case "best_of_n":
             from gadfly.roles.asking_best import BestOfQuestioner
             from gadfly.roles.failure_predictor import FailurePredictor
             from gadfly.roles.questioner import ModelQuestioner
 
             return BestOfQuestioner(
-                ModelQuestioner(model, template, how, focus),
+                ModelQuestioner(model, template, how, topics),
                 FailurePredictor(cached(embedder()), annotator),
                 candidates=config.candidates,
                 explore=config.explore,
             )
         case _:
-            return _archive(config, model, template, how, annotator, topics)
+            return _archive(config, model, template, how, annotator, families)
 
 
 def _archive(
@@ -72,7 +73,7 @@ def _archive(
     template: str,
     how: Sampling,
     annotator: Annotator | None,
-    topics: Mapping[str, str] | None,
+    families: Mapping[str, str] | None,
 ) -> LearningQuestioner:
     from gadfly.rewards.lexical import similarity
     from gadfly.roles.asking import Asker
@@ -80,10 +81,10 @@ def _archive(
 
     assert annotator is not None, "checked above"
     return ArchiveQuestioner(
-        Asker(model, template, how, config.focus),
+        Asker(model, template, how, Topics(config.focus, config.focus_share)),
         annotator,
         similarity,
-        topics=topics,
+        topics=families,
         candidates=config.candidates,
         explore=config.explore,
         temperature=config.archive_temperature,
@@ -97,7 +98,7 @@ def cached(embedder: Embedder) -> Embedder:
     return CachedEmbedder(embedder, capacity=_EMBEDDED)
 
 
-def _topics() -> Mapping[str, str]:
+def _families() -> Mapping[str, str]:
     from gadfly.testbed.skills import FAMILIES
 
     return FAMILIES

@@ -141,8 +141,8 @@ TESTBED_PROMPT = "testbed_questioner"
 
 @dataclass(frozen=True, slots=True)
 class QuestionerConfig(ModelConfig):
-    """The model that asks, and how it goes about it. `focus` are topics of the user's: each image is
-    asked about under one of them, in turn. An empty one among them names none, so that the questioner just asks.
+    """The model that asks, and how it goes about it. `focus` are topics of the user's, which take
+    turns: `focus_share` of the questions are asked for under one of them, all others freely.
 
     `method`: "model" just asks. "uniform" is the testbed's sampler, which has no model. The others are ways to find
     failures without training: "diversity" asks for something else than it asked lately; "feedback" is told what failed
@@ -159,6 +159,7 @@ class QuestionerConfig(ModelConfig):
     temperature: float = 1.0
     max_new_tokens: int = 64
     focus: tuple[str, ...] = ()
+    focus_share: float = 1.0
     steer: Literal["prompt", "topics"] = "prompt"
     shown: int = 20  # own questions that a prompt quotes, of each kind
     candidates: int = 8  # of which one is put to the target: "best_of_n", and "archive" where it is steered by topics
@@ -169,8 +170,9 @@ class QuestionerConfig(ModelConfig):
         ModelConfig.__post_init__(self)
         at_least("questioner", self, shown=1, candidates=1)
         above("questioner", self, archive_temperature=0)
-        if not 0 <= self.explore <= 1:
-            raise ConfigError(f"questioner.explore is a share, from 0 to 1, not {self.explore}")
+        for name in ("explore", "focus_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"questioner.{name} is a share, from 0 to 1, not {getattr(self, name)}")
         self._check_steering()
         if self.method == "best_of_n" and (self.candidates < 2 or self.temperature == 0):
             raise ConfigError(

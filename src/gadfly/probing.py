@@ -30,12 +30,14 @@ NOT_ASKED = "not asked"
 class Written:
     """What a questioner wrote about some images, untouched, or the reason why it wrote nothing.
 
-    `group` is the place among the groups of the step: equal groups were asked about the same images.
+    `group` is the place among the groups of the step: equal groups were asked about the same images. `topic` is what
+    the question was to be about, empty for anything.
     """
 
     images: tuple[Image, ...]
     completion: Completion
     group: int
+    topic: str = ""
 
 
 @final
@@ -115,7 +117,8 @@ class Probing:
                 unasked[index] = Judgement(Verdict.UNDECIDED, reason=f"questioner: {one.completion.error}")
             elif question is None:
                 unasked[index] = Judgement(Verdict.INVALID, reason=UNPARSABLE)
-            questions.append(Question(one.images, question if question is not None else text or "", one.group))
+            asked = question if question is not None else text or ""
+            questions.append(Question(one.images, asked, one.group, one.topic))
         return questions, unasked
 
     def _answer_and_verify(

@@ -89,11 +89,13 @@ class Completion:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is put to the target: a text about one or more images, before any answer. `group` is its place among the
-    groups of one step: questions with the same group were asked about the same images in the same step."""
+    groups of one step: questions with the same group were asked about the same images in the same step. `topic` is
+    what it was to be about, empty for anything."""
 
     images: tuple[Image, ...]
     text: str
     group: int
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

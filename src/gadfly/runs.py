@@ -56,6 +56,7 @@ def train(
             pairs=pairs,
             open_image=wiring.source.open,
             prompt_chat=wiring.prompt_chat,
+            topic_at=wiring.topics.at,
             questioner_path=trainee,
             probing=probing,
             run_dir=folder,

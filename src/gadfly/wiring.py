@@ -25,7 +25,7 @@ from gadfly.finding_parts import (
 )
 from gadfly.images.folder import FolderSource
 from gadfly.images.split import split_of
-from gadfly.model_config import FROZEN_METHODS, ModelConfig, TargetConfig, VerifierConfig
+from gadfly.model_config import FROZEN_METHODS, TESTBED_PROMPT, ModelConfig, TargetConfig, VerifierConfig
 from gadfly.models.ledger import Ledger, Limits
 from gadfly.models.pool import CacheFile, ModelPool, Needs
 from gadfly.probing import Probing
@@ -45,7 +45,8 @@ from gadfly.protocols import (
 )
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
-from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompts
+from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
+from gadfly.roles.topics import Topics
 
 if TYPE_CHECKING:
     from gadfly.models.local import LocalModel
@@ -172,10 +173,10 @@ class Wiring:
             from gadfly.roles.asking_difference import DifferenceQuestioner
 
             target = self._model("target", self.config.target)
-            return DifferenceQuestioner(model, template, config.sampling, config.focus, target=target)
+            return DifferenceQuestioner(model, template, config.sampling, self.topics, target=target)
         from gadfly.roles.questioner import ModelQuestioner
 
-        return ModelQuestioner(model, template, config.sampling, config.focus)
+        return ModelQuestioner(model, template, config.sampling, self.topics)
 
     def learner(self, checkpoint: str | Path | None = None) -> LearningQuestioner | None:
         """A new questioner of the configured method, where that is one that goes by what became of its questions."""
@@ -204,10 +205,14 @@ class Wiring:
     @property
     def prompt_chat(self) -> Callable[[Image, int], Chat]:
         """What the questioner in training is asked about an image that has this place in the order of all, as in a
-        sweep: the user's topics in turn."""
-        config = self.config.questioner
-        prompts = questioner_prompts(load_prompt(config.prompt or "questioner"), config.focus)
-        return lambda image, place: questioner_chat(image, prompts[place % len(prompts)])
+        sweep."""
+        template, topics = load_prompt(self.config.questioner.prompt or "questioner"), self.topics
+        return lambda image, place: questioner_chat(image, questioner_prompt(template, topics.at(place)))
+
+    @property
+    def topics(self) -> Topics:
+        """The user's topics, and where one of them is named."""
+        return Topics(self.config.questioner.focus, self.config.questioner.focus_share)
 
     def reward(self, *, may_ask: bool = True) -> Reward:
         """A reward with an empty history: each phase of a run has its own. One that would ask the target further
@@ -217,7 +222,7 @@ class Wiring:
             case "discovery":
                 from gadfly.rewards.combination import CombinedReward
 
-                return CombinedReward(config, self._embedder)
+                return CombinedReward(config, self._embedder, self._families)
             case "curiosity":
                 from gadfly.rewards.curiosity import CuriosityReward
 
@@ -238,6 +243,15 @@ class Wiring:
         config = self.config.target
         how = replace(config.sampling, temperature=self.config.reward.repeat_temperature, seed=seed)
         return ModelTarget(self._model("target", config), load_prompt(config.prompt or "target"), how)
+
+    @property
+    def _families(self) -> Mapping[str, str]:
+        """Topic -> family of skills, of the topics whose questions are known by their skills."""
+        if self.config.questioner.prompt != TESTBED_PROMPT:
+            return {}
+        from gadfly.testbed.skills import FAMILIES
+
+        return {words: family for family, words in FAMILIES.items()}
 
     @functools.cached_property
     def _embedder(self) -> Embedder:

@@ -44,7 +44,8 @@ def images_of(out: Path, seed: int) -> Path:
 def config_of(method: Method, target: Path, images: Path, out: Path, seed: int, calls: int) -> Config:
     """The configuration of a search with `calls` calls of the target."""
     base = demo_settings(images, out, steps=1, seed=seed, heldout_share=0.0, n=1)
-    config = override(from_dict(base), {**method.settings, "target.model": str(target)})
+    # Topics are part of a way of asking: one that names them says so in its own settings.
+    config = override(from_dict(base), {"questioner.focus": (), **method.settings, "target.model": str(target)})
     exact = config.train.method == "sft_own"  # its rounds divide its steps, and it hardly repeats itself
     most = round(calls * (1.0 if exact else _SPARE))
     steps = max(1, most // config.train.probes_per_step)

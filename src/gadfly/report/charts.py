@@ -23,6 +23,7 @@ _TERM_NAMES = {
     "lexical": "new in wording",
     "rarity": "rare combination of skills",
     "invalid": "unfair question",
+    "astray": "not about its topic",
 }
 
 

@@ -32,12 +32,17 @@ class CombinedReward:
     other's references, so copies earn next to no lexical novelty, and no semantic novelty once the copies outnumber
     the `neighbours` or are all the references there are. Rarity looks at the window alone.
 
+    A question that was to be about a topic of `families` (topic -> family of skills), and needs none of that family's
+    skills, earns what an INVALID one does: else a topic on which valid questions are hard to ask is soon asked about
+    no more, however it is named.
+
     A history rebuilt by `remember` with the stored valid questions, oldest first, scores exactly as the one that
     lived through the run, provided that the embedder gives a text the same vector every time.
     """
 
-    def __init__(self, weights: RewardConfig, embedder: Embedder) -> None:
+    def __init__(self, weights: RewardConfig, embedder: Embedder, families: Mapping[str, str] | None = None) -> None:
         self._weights = weights
+        self._families = families or {}
         # Room for the window and for a step's batch, so that a text is embedded once: when it is scored.
         self._embedder = CachedEmbedder(embedder, capacity=2 * weights.window + 4096)
         self._semantic = SemanticHistory(weights.window, weights.neighbours)
@@ -52,7 +57,8 @@ class CombinedReward:
         """(reward, terms) of each probe of one step, all its groups at once. Does not change the history.
 
         Terms are unweighted: "failure" (1 WRONG, 0 RIGHT, else None), "semantic", "lexical" and "rarity" (None unless
-        valid), "invalid" (1 INVALID, 0 valid, None UNDECIDED). May raise what the embedder raises (ModelError).
+        valid), "invalid" (1 INVALID, 0 valid, None UNDECIDED), "astray" (1 where the question is not about its topic,
+        0 where it is, None unless both are known). May raise what the embedder raises (ModelError).
         """
         assert len(questions) == len(judgements), "one judgement for each question"
         valid = [index for index, judgement in enumerate(judgements) if judgement.verdict.valid]
@@ -73,6 +79,7 @@ class CombinedReward:
                 "lexical": float(lexical[index]) if index in lexical else None,
                 "rarity": float(rarity[index]) if index in rarity else None,
                 "invalid": invalid_term(judgement.verdict),
+                "astray": self._astray(questions[index], judgement),
             }
             scored.append((self._combine(judgement.verdict, terms), terms))
         return scored
@@ -85,10 +92,18 @@ class CombinedReward:
         self._lexical.remember(texts)
         self._rarity.remember([question.skills for question in kept])
 
+    def _astray(self, question: Question, judgement: Judgement) -> float | None:
+        family = self._families.get(question.topic)
+        if family is None or judgement.skills is None or not judgement.verdict.valid:
+            return None
+        return float(all(skill.partition(".")[0] != family for skill in judgement.skills))
+
     def _combine(self, verdict: Verdict, terms: Terms) -> float | None:
         if not verdict.decided:
             return None
         weights = self._weights
+        if terms["astray"]:
+            return -weights.invalid
         return (
             weights.failure * (terms["failure"] or 0.0)
             + weights.semantic * (terms["semantic"] or 0.0)

@@ -10,6 +10,7 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Completion, Image, Probe, Sampling
 from gadfly.roles.prompts import quote
 from gadfly.roles.questioner import questioner_chat, questioner_prompt
+from gadfly.roles.topics import NO_TOPICS, Topics
 
 
 @final
@@ -25,25 +26,25 @@ class Wish:
 
 @final
 class Asker:
-    """Puts wishes to a model, in the questioner's own prompt. `focus` are the user's topics, one of which, in turn,
-    stands for the topic of a wish without one.
+    """Puts wishes to a model, in the questioner's own prompt. The user's topics stand, in turn, for the topic of a wish
+    without one.
 
     Raises ConfigError where there is a topic and the prompt has no {focus} slot.
     """
 
-    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = ()) -> None:
-        for topic in focus:
+    def __init__(self, model: ChatModel, template: str, sampling: Sampling, topics: Topics = NO_TOPICS) -> None:
+        for topic in topics.words:
             questioner_prompt(template, topic)
         self._model = model
         self._template = template
         self._sampling = sampling
-        self._focus = focus or ("",)
+        self._topics = topics
 
     def ask(self, wishes: Sequence[Wish], seed: int) -> list[Completion]:
         """One reply a wish, in order; the same seed gives the same ones."""
         chats = []
         for place, wish in enumerate(wishes):
-            prompt = questioner_prompt(self._template, wish.topic or self._focus[(seed + place) % len(self._focus)])
+            prompt = questioner_prompt(self._template, wish.topic or self._topics.at(seed + place))
             chats.append(questioner_chat(wish.image, f"{wish.note}\n\n{prompt}" if wish.note else prompt))
         return self._model.complete(chats, replace(self._sampling, seed=seed))
 

@@ -15,6 +15,7 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Completion, Image, Message, Sampling
 from gadfly.roles.asking import Asker, Wish
 from gadfly.roles.prompts import fill, load_prompt, quote
+from gadfly.roles.topics import NO_TOPICS, Topics
 
 DESCRIPTION = Sampling(max_new_tokens=160)
 """A few sentences, greedy: the same image is described alike whenever it comes up."""
@@ -26,11 +27,11 @@ class DifferenceQuestioner:
     count as such."""
 
     def __init__(
-        self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = (), *, target: ChatModel
+        self, model: ChatModel, template: str, sampling: Sampling, topics: Topics = NO_TOPICS, *, target: ChatModel
     ) -> None:
         self._model = model
         self._target = target
-        self._asker = Asker(model, template, sampling, focus)
+        self._asker = Asker(model, template, sampling, topics)
         self._note = load_prompt("asking_difference")
         self._describe = load_prompt("describe")
         self._known: dict[str, tuple[Completion, Completion]] = {}

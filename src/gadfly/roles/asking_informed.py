@@ -17,6 +17,7 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Completion, Image, Probe, Sampling, Verdict
 from gadfly.roles.asking import Asker, Wish, latest_distinct, quoted_list
 from gadfly.roles.prompts import fill, load_prompt
+from gadfly.roles.topics import NO_TOPICS, Topics
 
 _REMEMBERED = 10  # times what is shown: examples are drawn from these
 
@@ -26,9 +27,9 @@ class InformedQuestioner:
     """A LearningQuestioner that quotes up to `shown` WRONG and as many RIGHT questions of its own."""
 
     def __init__(
-        self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = (), *, shown: int
+        self, model: ChatModel, template: str, sampling: Sampling, topics: Topics = NO_TOPICS, *, shown: int
     ) -> None:
-        self._asker = Asker(model, template, sampling, focus)
+        self._asker = Asker(model, template, sampling, topics)
         self._shown = shown
         self._note = load_prompt("asking_informed")
         self._asked = {verdict: deque[str](maxlen=_REMEMBERED * shown) for verdict in (Verdict.WRONG, Verdict.RIGHT)}

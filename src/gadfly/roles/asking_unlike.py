@@ -14,6 +14,7 @@ from gadfly.protocols import ChatModel
 from gadfly.records import Completion, Image, Probe, Sampling
 from gadfly.roles.asking import Asker, Wish, latest_distinct, quoted_list
 from gadfly.roles.prompts import fill, load_prompt
+from gadfly.roles.topics import NO_TOPICS, Topics
 
 _REMEMBERED = 10  # times what is shown: equal questions are shown once
 
@@ -23,9 +24,9 @@ class UnlikeQuestioner:
     """A LearningQuestioner that quotes its last `shown` different valid questions and asks for something else."""
 
     def __init__(
-        self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = (), *, shown: int
+        self, model: ChatModel, template: str, sampling: Sampling, topics: Topics = NO_TOPICS, *, shown: int
     ) -> None:
-        self._asker = Asker(model, template, sampling, focus)
+        self._asker = Asker(model, template, sampling, topics)
         self._shown = shown
         self._note = load_prompt("asking_unlike")
         self._asked: deque[str] = deque(maxlen=_REMEMBERED * shown)

@@ -15,6 +15,7 @@ from typing import Final
 from gadfly.protocols import ChatModel
 from gadfly.records import Chat, Completion, Image, Message, Sampling
 from gadfly.roles.prompts import fill, require_slots
+from gadfly.roles.topics import NO_TOPICS, Topics
 
 MAX_QUESTION_CHARS: Final = 300
 """About fifty words. Longer ones were runs of text, not questions, and a judge loses its thread in them."""
@@ -41,11 +42,6 @@ def questioner_prompt(template: str, focus: str = "") -> str:
         return fill(template, focus=f"The question must be about this topic: {topic}.")
     # A slot on a line of its own leaves no empty line behind.
     return fill(template.replace("{focus}\n", ""), focus="")
-
-
-def questioner_prompts(template: str, focus: Sequence[str] = ()) -> tuple[str, ...]:
-    """The texts that ask for a question, a topic each; one without a topic where there are none."""
-    return tuple(questioner_prompt(template, topic) for topic in focus or ("",))
 
 
 def questioner_chat(image: Image, prompt: str) -> Chat:
@@ -98,14 +94,17 @@ class ModelQuestioner:
     """A Questioner over any model. Its completions are raw replies: whoever judges reads them with `parse_question`
     and calls an unparsable one INVALID, for training's rollouts and a sweep's questions alike."""
 
-    def __init__(self, model: ChatModel, template: str, sampling: Sampling, focus: Sequence[str] = ()) -> None:
+    def __init__(self, model: ChatModel, template: str, sampling: Sampling, topics: Topics = NO_TOPICS) -> None:
+        for topic in topics.words:
+            questioner_prompt(template, topic)
         self._model = model
-        self._prompts = questioner_prompts(template, focus)
+        self._template = template
+        self._topics = topics
         self._sampling = sampling
 
     def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
         chats = [
-            questioner_chat(image, self._prompts[(seed + place) % len(self._prompts)])
+            questioner_chat(image, questioner_prompt(self._template, self._topics.at(seed + place)))
             for place, image in enumerate(images)
         ]
         return self._model.complete(chats, replace(self._sampling, seed=seed))

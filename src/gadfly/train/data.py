@@ -14,7 +14,7 @@ from PIL.Image import Image as Picture
 from gadfly.records import Chat, Image
 
 IMAGE_INDEX = "image_index"
-_PLACE = "place"
+PLACE = "place"
 Row = dict[str, list[Any]]
 
 
@@ -37,7 +37,7 @@ def prompt_dataset(
     open_image: Callable[[Image], Picture],
     prompt_chat: Callable[[Image, int], Chat],
 ) -> Dataset:
-    """One row for each place in `order`: `prompt`, `image` (the decoded picture) and `image_index`.
+    """One row for each place in `order`: `prompt`, `image` (the decoded picture), `image_index` and `place`.
 
     The order of the whole run is laid down here and trl is told not to shuffle: its own sampler begins the same
     permutation anew after a resume and drops the images that do not fill a batch.
@@ -48,13 +48,14 @@ def prompt_dataset(
         chosen = [images[index] for index in batch[IMAGE_INDEX]]
         return {
             "prompt": [
-                chat_messages(prompt_chat(image, place)) for image, place in zip(chosen, batch[_PLACE], strict=True)
+                chat_messages(prompt_chat(image, place)) for image, place in zip(chosen, batch[PLACE], strict=True)
             ],
             "image": pictures.of(chosen),
             IMAGE_INDEX: list(batch[IMAGE_INDEX]),
+            PLACE: list(batch[PLACE]),
         }
 
-    return Dataset.from_dict({IMAGE_INDEX: list(order), _PLACE: range(len(order))}).with_transform(rows)
+    return Dataset.from_dict({IMAGE_INDEX: list(order), PLACE: range(len(order))}).with_transform(rows)
 
 
 def pair_dataset(

@@ -33,8 +33,9 @@ from gadfly.images.order import image_order
 from gadfly.model_config import QuestionerConfig
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
+from gadfly.roles.topics import NO_TOPICS
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, remove_torn_checkpoints
-from gadfly.train.data import IMAGE_INDEX, chat_messages, prompt_dataset
+from gadfly.train.data import IMAGE_INDEX, PLACE, chat_messages, prompt_dataset
 from gadfly.train.placement import Placement, settle
 from gadfly.train.questioner import (
     banned_token_ids,
@@ -62,6 +63,7 @@ def train_grpo(
     questioner_path: str | Path,
     probing: Probing,
     run_dir: Path,
+    topic_at: Callable[[int], str] = NO_TOPICS.at,
     placed: Placement | None = None,
     attempt: int = 0,
     resume: bool = False,
@@ -72,8 +74,8 @@ def train_grpo(
     `placed` is where and in what numbers, None for what suits this machine.
 
     `sampling` is how it writes: its seed is not used, and top_p below 1 samples from another distribution than the one
-    that is updated. `prompt_chat` is what it is asked about an image that has this place in
-    the order of all, one image in it. Probes are stored under phase "train",
+    that is updated. `prompt_chat` is what it is asked about an image that has this place in the order of all, one image
+    in it, and `topic_at` the topic that is named in it, empty for none. Probes are stored under phase "train",
     `attempt`, and the step. The same settings on the same machine give the same probes, and a resumed run gives those
     of one that was not.
 
@@ -110,7 +112,7 @@ def train_grpo(
     with quiet_trl():
         trainer = ResumableGRPOTrainer(
             model=trainee.model,
-            reward_funcs=_reward_function(settings, images, probing, recorder, attempt),
+            reward_funcs=_reward_function(settings, images, topic_at, probing, recorder, attempt),
             args=arguments,
             train_dataset=prompt_dataset(images, order, open_image, prompt_chat),
             processing_class=trainee.processor,
@@ -227,7 +229,12 @@ def _arguments(settings: TrainConfig, placed: Placement, sampling: Sampling, see
 
 
 def _reward_function(
-    settings: TrainConfig, images: Sequence[Image], probing: Probing, recorder: StepRecorder, attempt: int
+    settings: TrainConfig,
+    images: Sequence[Image],
+    topic_at: Callable[[int], str],
+    probing: Probing,
+    recorder: StepRecorder,
+    attempt: int,
 ) -> Callable[..., list[float | None]]:
     """The one reward function that trl gets. It sees a whole step: every group in full, on the only process."""
 
@@ -239,13 +246,14 @@ def _reward_function(
         **columns: Any,
     ) -> list[float | None]:
         recorder.probing_begins()
-        places: list[int] = columns[IMAGE_INDEX]
-        assert len(places) == settings.probes_per_step, f"{len(places)} rollouts in a step"
+        assert len(completions) == settings.probes_per_step, f"{len(completions)} rollouts in a step"
         written = []
-        for index, (place, completion) in enumerate(zip(places, completions, strict=True)):
+        rollouts = zip(columns[IMAGE_INDEX], columns[PLACE], completions, strict=True)
+        for index, (image, place, completion) in enumerate(rollouts):
             group = index // settings.group_size
-            assert place == places[group * settings.group_size], "a group is about one image"
-            written.append(Written((images[place],), Completion(text=completion[0]["content"] or ""), group))
+            assert place == columns[PLACE][group * settings.group_size], "a group is about one image"
+            text = completion[0]["content"] or ""
+            written.append(Written((images[image],), Completion(text), group, topic_at(place)))
         step = probing.step(
             written, phase=PHASE, attempt=attempt, step=trainer_state.global_step // settings.num_iterations
         )

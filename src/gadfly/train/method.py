@@ -13,6 +13,7 @@ from PIL.Image import Image as Picture
 from gadfly.config import TrainConfig
 from gadfly.probing import Probing
 from gadfly.records import Chat, Image, Sampling
+from gadfly.roles.topics import NO_TOPICS
 from gadfly.train.grpo import train_grpo
 from gadfly.train.placement import Placement
 from gadfly.train.recorder import OnStep
@@ -31,6 +32,7 @@ def train(
     questioner_path: str | Path,
     probing: Probing | None,
     run_dir: Path,
+    topic_at: Callable[[int], str] = NO_TOPICS.at,
     placed: Placement | None = None,
     attempt: int = 0,
     resume: bool = False,
@@ -69,6 +71,7 @@ def train(
             images=images,
             open_image=open_image,
             prompt_chat=prompt_chat,
+            topic_at=topic_at,
             questioner_path=start,
             probing=probing,
             run_dir=run_dir,

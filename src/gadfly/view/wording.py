@@ -27,6 +27,7 @@ TERM_WORDS: Final = {
     "lexical": "new in wording, compared with recent questions",
     "combination": "a new combination of skills",
     "rarity": "a combination of skills that is rarely asked for",
+    "astray": "not about the topic that was named",
 }
 
 _LONG_WORD = re.compile(r"\S{100,}")
