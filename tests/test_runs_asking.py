@@ -37,7 +37,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config_of(images: Path, out: Path, settings: dict[str, Any]) -> Config:
     base = demo_settings(images, out, steps=1, seed=3, heldout_share=0.0, n=48)
-    given = {"sweep.batch_size": 16, "reward.embedder": "hash", "cache.max_bytes": 0, **settings}
+    plain = {"questioner.focus": (), "sweep.batch_size": 16, "reward.embedder": "hash", "cache.max_bytes": 0}
+    given = {**plain, **settings}
     return override(from_dict(base), given)
 
 
