@@ -14,9 +14,9 @@ from gadfly.analysis.training import Mean, Window
 from gadfly.report.wording import count, interval, number, percent, percent_interval, shown
 
 Unit = Literal["percent", "number", "count"]
-Tone = Literal["wrong", "right", "invalid", "undecided", "accent", "one", "two", "three", "four", "five"]
+Tone = Literal["wrong", "right", "invalid", "undecided", "accent", "one", "two", "three", "four", "five", "six"]
 
-_TERM_TONES: tuple[Tone, ...] = ("one", "two", "three", "four", "five")
+_TERM_TONES: tuple[Tone, ...] = ("one", "two", "three", "four", "five", "six")
 _TERM_NAMES = {
     "failure": "failure found",
     "semantic": "new in meaning",
