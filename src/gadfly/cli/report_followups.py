@@ -67,7 +67,7 @@ def transferred(
         return None
     names = {again: again.removeprefix(f"{phase}.transfer.") for again in answered}
     held = [mode for mode in search.modes if mode.held_up]
-    found = transfers(held, probes, items_of(probes), {names[again]: some for again, some in answered.items()})
+    found = transfers(held, probes, items_of, {names[again]: some for again, some in answered.items()})
     return Transferred(
         tuple(
             OtherTarget(names[again], again, on_same_questions(probes, some, bootstrap_rng()), some)
