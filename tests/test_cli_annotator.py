@@ -239,6 +239,7 @@ def test_who_annotates() -> None:
         ({"kind": "none", "model": "m"}, "leave out one of the two"),
         ({"temperature": 0.5, "model": "m"}, "annotator.temperature is 0"),
         ({"base_url": "http://127.0.0.1:1/v1"}, "annotator.model, its model's name there, is not"),
+        ({"vocabulary": "testbed"}, "annotator.model, which is to choose from it, is not"),
         ({"modle": "m"}, "did you mean 'annotator.model'"),
     ):
         with pytest.raises(ConfigError, match=words):

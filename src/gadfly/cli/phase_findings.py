@@ -327,8 +327,9 @@ def _measured(path: Path, wiring: Wiring, wanted: Mapping[str, Image]) -> dict[s
             measures = measure_all(wiring.source, wanted.values(), measures, wiring.object_sizes, bar.update)
     except (ImageError, TestbedError) as fault:
         remark(f"no image conditions: {fault}; --images says where they are now")
-    if len(measures) < len(wanted):
-        remark(f"{len(wanted) - len(measures)} of {len(wanted)} images could not be measured")
+    else:
+        if len(measures) < len(wanted):
+            remark(f"{len(wanted) - len(measures)} of {len(wanted)} images could not be measured")
     if measures:
         with _writing(path.parent):
             write_measures(path, {**known, **measures})
