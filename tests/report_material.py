@@ -88,7 +88,7 @@ def after(material: Material) -> Material:
             OtherTarget(name, f"train.transfer.{name}", on_same_questions(probes, some, rng), some)
             for name, some in others.items()
         ),
-        {one.id: one for one in transfers(held, probes, items_by_probe(probes, None), others)},
+        {one.id: one for one in transfers(held, probes, items_by_probe, others)},
         least_telling_z(3),
     )
     fresh = [

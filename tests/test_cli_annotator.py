@@ -96,7 +96,8 @@ def test_free_names_are_merged_into_the_mode_and_the_second_time_nobody_is_asked
     assert "skills, which were merged into 3." in shown.out and "annotator" in shown.out
     # Without an annotator the names of an earlier analysis are gone.
     assert cli("analyze", run).status == 0
-    assert not {"names.json", "annotator.json"} & {path.name for path in (run / "findings" / "sweep").iterdir()}
+    gone = {"names.json", "annotator.json", "annotations.json"}
+    assert not gone & {path.name for path in (run / "findings" / "sweep").iterdir()}
 
 
 def in_words(body: Body) -> str:
@@ -164,6 +165,39 @@ def test_a_model_that_fails_costs_names_and_nothing_else(
     assert "\x1b" not in said.out and found["failure"]["n"] == 36
 
 
+def test_what_was_named_once_needs_neither_the_model_nor_its_answers(cli: Cli, tmp_path: Path) -> None:
+    """Of half of the questions the annotator says nothing, ever; and later it is gone, and so are the answers kept."""
+
+    def refused(n: int, body: Body) -> Act:
+        text = asked(body)
+        return Act.BAD_REQUEST if text.startswith("is ") and random.Random(text).random() < 0.5 else Act.ANSWER
+
+    def said(body: Body) -> str:
+        words = '{"name": "seeing hearts", "sentence": "Questions about hearts"}'
+        return names_it(body) if asked(body).startswith("is ") else words
+
+    run = made(tmp_path / "run", hearts(60))
+    with LoopbackServer(refused, answer=said) as server:
+        options = ["--annotator", "namer", "--annotator-url", server.url]
+        first = cli("analyze", run, *options, "--json")
+        files, n_asked = contents(run / "findings"), len(server.bodies)
+        again = cli("analyze", run, *options, "--json")
+        assert n_asked < len(server.bodies)  # what failed is asked for again, in vain
+        read = cli("modes", run, "--json")
+    found = json.loads(first.out)
+    assert again.status == read.status == 0, again.err + read.err
+    assert "what failed before stays unknown" in again.err
+    assert contents(run / "findings") == files and json.loads(again.out)["annotator"] == found["annotator"]
+    assert 60 < found["annotator"]["errors"] < 120 and found["annotator"]["asked"] == 180
+    assert [mode["name"] for mode in found["search"]["modes"]] == ["seeing hearts"]
+    (tmp_path / "answers.sqlite").unlink()
+    assert cli("modes", run, "--json").out == read.out
+    assert cli("report", run, "--out", tmp_path / "report").status == 0
+    assert "seeing hearts" in (tmp_path / "report" / "index.html").read_text()
+    (run / "findings/sweep/annotations.json").write_text('{"format": 1, "questions": []}')
+    assert cli("modes", run).status == 2  # now it would have to be asked, and is gone
+
+
 def test_a_server_that_is_gone_or_limits_that_are_reached_are_one_line(cli: Cli, tmp_path: Path) -> None:
     run = made(tmp_path / "run", hearts(12))
     with LoopbackServer(answer=names_it) as server:
@@ -205,6 +239,7 @@ def test_who_annotates() -> None:
         ({"kind": "none", "model": "m"}, "leave out one of the two"),
         ({"temperature": 0.5, "model": "m"}, "annotator.temperature is 0"),
         ({"base_url": "http://127.0.0.1:1/v1"}, "annotator.model, its model's name there, is not"),
+        ({"vocabulary": "testbed"}, "annotator.model, which is to choose from it, is not"),
         ({"modle": "m"}, "did you mean 'annotator.model'"),
     ):
         with pytest.raises(ConfigError, match=words):

@@ -236,8 +236,12 @@ def test_where_there_are_no_modes_it_is_said(cli: Cli, tmp_path: Path) -> None:
     SqliteStore.create(tmp_path / "empty", "e", {}, {}, 0).close()
     with SqliteStore.open(tmp_path / "empty") as store:
         store.begin_attempt("sweep")
-    assert "no failure modes to confirm" in cli("confirm", tmp_path / "empty").out
-    assert "No failure mode: no question was both valid and judged." in cli("modes", tmp_path / "empty").out
+    reason = "no question was both valid and judged"
+    assert f"no failure modes to confirm: {reason}." in cli("confirm", tmp_path / "empty").out
+    assert f"No failure mode: {reason}." in cli("modes", tmp_path / "empty").out
+    for command in ("confirm", "modes"):
+        said = json.loads(cli(command, tmp_path / "empty", "--json").out)
+        assert (said["modes"], said["reason"]) == ([], reason)
     refused = cli("transfer", tmp_path / "empty", "--targets", "good")
     assert refused.status == 2
 

@@ -75,13 +75,14 @@ class Confirming:
         asked for it; how the probes turn out ends nothing. A step is for one mode, whose id is among the step's
         metrics. `made_for` are the probes of earlier sittings by that id; the counts returned are of those made here.
         `on_progress` gets (modes done, modes in all, name of the next)."""
-        fresh, source_items = Fresh(self.source), self.items_of(self.source)
+        fresh, own = Fresh(self.source), [probe for probe in self.source if probe.verdict.valid]
+        own_items = self.items_of(own)
         step, counts = first_step, Counts()
         for place, mode in enumerate(modes):
             made = list(made_for.get(mode.id, ()))
             asked = {(probe.images[0].id, probe.question) for probe in made}
             noted = replace(probing, store=_ForMode(probing.store, mode.id))
-            left, drawn = self.per_mode, self._drawn(mode, source_items)
+            left, drawn = self.per_mode, self._drawn(mode, own, own_items)
             while left > 0 and (wanted := self._wanted(mode, fresh, made)) > 0:
                 if on_progress is not None:
                     on_progress(place, len(modes), mode.name)
@@ -115,16 +116,11 @@ class Confirming:
                 asks.append(ask)
         return again, asks
 
-    def _drawn(self, mode: Mode, source_items: Sequence[frozenset[str]]) -> Iterator[Ask]:
-        """What to ask for a mode, in order: its texts and the images are gone through in shuffled passes, every second
-        pair in other words where there are any. RIGHT and WRONG questions are drawn alike."""
-        texts = sorted(
-            {
-                probe.question
-                for probe, items in zip(self.source, source_items, strict=True)
-                if probe.verdict.valid and covers(mode, items)
-            }
-        )
+    def _drawn(self, mode: Mode, own: Sequence[Probe], own_items: Sequence[frozenset[str]]) -> Iterator[Ask]:
+        """What to ask for a mode, in order: its texts, which are among the valid ones of `own`, and the images are gone
+        through in shuffled passes, every second pair in other words where there are any. RIGHT and WRONG questions are
+        drawn alike."""
+        texts = sorted({probe.question for probe, items in zip(own, own_items, strict=True) if covers(mode, items)})
         if not texts or not self.images:
             return
         rng = random.Random(f"{self.seed}/{mode.id}")

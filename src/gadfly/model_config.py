@@ -277,6 +277,8 @@ class AnnotatorConfig(ModelConfig):
             raise ConfigError("annotator.temperature is 0: its answers are kept, and equal probes get equal names")
         if self.base_url is not None and not self.model:
             raise ConfigError("annotator.base_url is set, and annotator.model, its model's name there, is not")
+        if self.vocabulary is not None and not self.model:
+            raise ConfigError("annotator.vocabulary is set, and annotator.model, which is to choose from it, is not")
 
     @property
     def asks_a_model(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gadfly.analysis.comparison import compare, contrast, depth_matched, depth_mix, rarefy, standardised_rate
+from gadfly.analysis.comparison import compare, contrast, depth_mix, rarefy, standardised_rate
 from gadfly.analysis.rates import FAILURE_RATE, FDR
 from gadfly.analysis.skills import combination
 from gadfly.analysis.statistics import expected_distinct
@@ -167,17 +167,6 @@ def test_standardising_to_ones_own_mix_changes_nothing() -> None:
     assert mix == {1: 0.5, 2: 0.375, 3: 0.125}
     assert standardised_rate(probes, mix, rng()).rate.value == pytest.approx(4 / 8)
     assert standardised_rate(probes, mix, rng(), FDR).rate.value == pytest.approx(4 / 9)
-
-
-def test_a_run_that_is_only_deeper_is_not_better() -> None:
-    # Both fail 1 in 4 at depth 1 and 3 in 4 at depth 2; a asks depth 2 three times as often.
-    a = at_depths((1, "WRRR" * 5), (2, "WWWR" * 15))
-    b = at_depths((1, "WRRR" * 15), (2, "WWWR" * 5))
-    # 50 of 80 against 30 of 80 as they stand, and the same 50 of 80 at the same mix.
-    assert contrast(a, b, FDR, rng()).difference.value == pytest.approx(0.25)
-    matched = depth_matched(a, b, FDR, rng())
-    assert matched.difference.value == pytest.approx(0.0) and matched.ratio.value == pytest.approx(1.0)
-    assert depth_matched(at_depths((3, "W")), b, FDR, rng()).difference.reason is not None
 
 
 def test_a_depth_that_was_never_asked_is_not_guessed() -> None:

@@ -81,6 +81,18 @@ def test_a_sweep() -> None:
     assert found.failing[0].at_depth == pytest.approx(55 / 120)
 
 
+def test_one_failure_does_not_say_that_there_are_no_others() -> None:
+    # Of 300 probes one was WRONG. Chao2 of one thing seen once is 0, with or without its image: not certainly 0.
+    probes = [make_probe(WRONG if i == 0 else RIGHT, f"i{i}", i, skills=(f"k.s{i % 3}",)) for i in range(300)]
+    found = coverage(probes)
+    assert not isinstance(found, str)
+    new = found.wrong_combinations.new_in_more
+    assert (new.value, new.low) == (0.0, 0.0)
+    # The next WRONG one may be new for certain, and 1,000 more probes have 1000/300 of them.
+    assert found.wrong_combinations.unseen.high == 1.0 and new.high == pytest.approx(1000 / 300)
+    assert "about 0 (0 to 3)" in found.sentence
+
+
 def test_without_data_there_are_reasons() -> None:
     assert coverage([]) == "no valid question has known skills"
     assert coverage([make_probe(WRONG, "a")]) == "no valid question has known skills"
@@ -89,6 +101,11 @@ def test_without_data_there_are_reasons() -> None:
     assert found.wrong_combinations.unseen.value is None and found.failing == ()
     assert "nothing can be said" in found.sentence
     assert found.skills.unseen.reason == "one image: no interval"
+    wrong = coverage([make_probe(WRONG, "a", i, skills=("k.s",)) for i in range(3)])
+    assert not isinstance(wrong, str)
+    unseen, new = wrong.wrong_combinations.unseen, wrong.wrong_combinations.new_in_more
+    assert unseen.high is None and new.high is None
+    assert wrong.sentence == "All probes are about one image, so nothing can be said of further ones."
 
 
 def drawn(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gadfly.analysis.skills import combination_table, skill_table, wrong_combinations
+from gadfly.analysis.skills import combination_table, skill_table
 from gadfly.analysis.summary import gallery, summarise
-from gadfly.analysis.training import clustered_mean, curves, metric_curve, window_size
+from gadfly.analysis.training import clustered_mean, curves, window_size
 from gadfly.records import Probe
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe, make_probes
 
@@ -51,7 +51,6 @@ def test_combination_table_by_hand(few: list[Probe]) -> None:
         (("count",), 0, 1, 1, 0),
     ]
     assert rows[2].example is few[0]
-    assert wrong_combinations(few) == {("count", "left"), ("left",)}
 
 
 def test_empty_tables_are_empty() -> None:
@@ -75,7 +74,7 @@ def test_summary_names_the_blind_spot_only() -> None:
     assert summary.base == pytest.approx(50 / 120)
     assert summary.failing[0].explained == pytest.approx(30 - 40 * 50 / 120)
     assert summary.failing[0].example.verdict is WRONG
-    assert (summary.n_wrong_combinations, summary.rates.n_images) == (3, 40)
+    assert summary.rates.n_images == 40
 
 
 def test_summary_against_a_given_base() -> None:
@@ -148,18 +147,6 @@ def test_clustered_mean_by_hand() -> None:
     assert (found.low, found.high) == pytest.approx((3 - 16.942, 3 + 16.942), abs=1e-3)
     assert clustered_mean([[1.0, 2.0]]).low is None
     assert clustered_mean([]).value is None
-
-
-def test_metric_curve_leaves_out_what_is_no_number() -> None:
-    steps: list[tuple[int, dict[str, object]]] = [
-        (0, {"loss": 1.0}),
-        (1, {"loss": 3}),
-        (2, {"loss": float("nan")}),
-        (3, {"other": 1}),
-        (5, {"loss": 7.0}),
-    ]
-    found = metric_curve(steps, "loss", 2)
-    assert [(w.first_step, w.last_step, w.mean.value, w.mean.n) for w in found] == [(0, 1, 2.0, 2), (4, 5, 7.0, 1)]
 
 
 @pytest.mark.parametrize(("last_step", "expected"), [(0, 1), (24, 1), (25, 2), (149, 6), (2999, 120)])

@@ -96,13 +96,13 @@ def test_targets_are_compared_on_the_measured_half() -> None:
         "weak": answered(90, 90),  # 75% against 75%: as often WRONG, but everywhere, so it lacks it
         "bit": answered(60, 50),  # 50% against 42%: not reliably more, but reliably less than 75%
     }
-    (found,) = transfers([made_mode("concept:heart")], own, items_of(own), others)
+    (found,) = transfers([made_mode("concept:heart")], own, items_of, others)
     assert (found.own.failure.n, found.own.failure.successes, found.own.elsewhere.successes) == (120, 90, 24)
     assert {name: one.sharing for name, one in found.others.items()} == {
         "same": HAS, "good": LACKS, "weak": LACKS, "bit": LACKS,
     }  # fmt: skip
     assert found.reach is Reach.SHARED
-    (alone,) = transfers([made_mode("concept:heart")], own, items_of(own), {"good": others["good"]})
+    (alone,) = transfers([made_mode("concept:heart")], own, items_of, {"good": others["good"]})
     assert alone.reach is Reach.SPECIFIC and alone.standing.z is None
 
 
@@ -111,7 +111,7 @@ def test_what_a_target_was_not_judged_on_does_not_count_for_it() -> None:
     verdicts: list[Verdict] = [UNDECIDED, INVALID]
     some = answered(12, 12)[: 2 * 100]
     lost = [make_probe(verdicts[i % 2], p.images[0].id, p.key.index, question=p.question) for i, p in enumerate(some)]
-    (found,) = transfers([made_mode("concept:heart")], own, items_of(own), {"lost": lost, "partly": some})
+    (found,) = transfers([made_mode("concept:heart")], own, items_of, {"lost": lost, "partly": some})
     assert found.others["lost"].failure == Rate(None, None, None, 0, 0)
     assert found.others["lost"].sharing is UNCLEAR and found.reach is Reach.UNDETERMINED
     assert found.others["partly"].failure.n == 100  # a sweep that a limit has ended

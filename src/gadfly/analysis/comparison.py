@@ -206,23 +206,6 @@ def standardised_rate(
     return Standardised(_product((failure.value, failure.low, failure.high), valid, correlation(pair_R_2)), n_by_depth)
 
 
-def depth_matched(a: Iterable[Probe], b: Iterable[Probe], measure: Measure, rng: np.random.Generator) -> Contrast:
-    """Run A against run B as B would be at A's own mix of depths (`standardised_rate`): is A better, or only deeper?
-
-    A's mix is taken as given, and the two rates as independent: the images they share would mostly make the interval
-    narrower. A's probes of unknown depth count in its rate but not in its mix."""
-    probes = distinct(a), distinct(b)
-    shared = len(set(images_of(probes[0])) & set(images_of(probes[1])))
-    found = rate_of_distinct(probes[0], measure, rng)
-    matched = standardised_rate(probes[1], depth_mix(probes[0]), rng, measure).rate
-    part_a, part_b = _part(found), _part(matched)
-    if part_a is None or part_b is None:
-        missing = Estimate.missing(matched.reason or f"no data for the {measure.name} of run A")
-        return Contrast(measure.name, missing, missing, shared)
-    apart = np.eye(2)
-    return Contrast(measure.name, combine([part_a, part_b], (1.0, -1.0), apart), _ratio(part_a, part_b, apart), shared)
-
-
 def _part(found: Rate | Estimate) -> tuple[float, float, float] | None:
     if found.value is None or found.low is None or found.high is None:
         return None

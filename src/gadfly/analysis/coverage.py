@@ -110,7 +110,8 @@ def growth(kind_E: Whole, image_E: Whole, per_image_I: Whole, more: int = MORE, 
     Chao et al., Ecological Monographs 84, 2014, incidence form. Intervals are value ± t · s, s by the
     jackknife over images (`comparison.rarefy` says why not the bootstrap), or where no kind was shown once only, up to
     Wilson's bound for none of as many entries; that of the new ones also holds the chance of what the next probes show,
-    by Poisson's variance, since it is said of what will be counted."""
+    by Poisson's variance, since it is said of what will be counted. Where the extrapolation is 0 (none or one was shown
+    once, none twice), up to what there were if all further entries were as likely new as the next one may be."""
     n_images, total = len(per_image_I), int(per_image_I.sum())
     counts_K = np.bincount(kind_E)
     left = _LeftOut(kind_E, image_E, per_image_I, counts_K)
@@ -132,10 +133,10 @@ def growth(kind_E: Whole, image_E: Whole, per_image_I: Whole, more: int = MORE, 
     new = float(_new_kinds(np.array(total), np.array(once), np.array(twice), more))
     new_I = _new_kinds(left.total_I, left.once_I, left.twice_I, more)
     new_in_more = estimate(new, new_I, chance=new)
-    if once == 0:  # nothing varies, which does not mean that nothing is uncertain: each further entry may be the first
-        _, most = wilson_interval(0, len(kind_E), level)
-        unseen = replace(unseen, high=most)
-        new_in_more = replace(new_in_more, high=most * more * len(kind_E) / total)
+    if once == 0 and n_images > 1:  # nothing varies, which does not mean that nothing is uncertain
+        unseen = replace(unseen, high=wilson_interval(0, len(kind_E), level)[1])
+    if new == 0 and unseen.high is not None:  # each further entry may be of a new kind, as likely as the next one
+        new_in_more = replace(new_in_more, high=unseen.high * more * len(kind_E) / total)
     return Growth(int(np.count_nonzero(counts_K)), total, curve, unseen, more, new_in_more)
 
 
@@ -226,8 +227,9 @@ def _sentence(wrong: Growth) -> str:
     new = wrong.new_in_more
     if new.value is None:
         return "No combination of skills was answered WRONG, so nothing can be said of further ones."
-    interval = "" if new.low is None or new.high is None else f" ({new.low:.0f} to {new.high:.0f})"
+    if new.low is None or new.high is None:
+        return "All probes are about one image, so nothing can be said of further ones."
     return (
-        f"Another {wrong.more:,} probes would find about {new.value:.0f}{interval} combinations of skills that "
-        "were not answered WRONG before."
+        f"Another {wrong.more:,} probes would find about {new.value:.0f} ({new.low:.0f} to {new.high:.0f}) "
+        "combinations of skills that were not answered WRONG before."
     )

@@ -90,11 +90,6 @@ def combination_table(probes: Iterable[Probe], rng: np.random.Generator) -> list
     return sorted(rows, key=lambda row: -row.failure.successes)
 
 
-def wrong_combinations(probes: Iterable[Probe]) -> set[tuple[str, ...]]:
-    """The distinct combinations among WRONG probes. It grows with the number of probes: compare it at equal N only."""
-    return {combination(probe) for probe in with_skills(probes) if probe.verdict is Verdict.WRONG}
-
-
 def _evidence(probes: list[Probe]) -> tuple[int, Probe]:
     """On how many images they were WRONG, and the earliest WRONG probe, or the earliest where none was."""
     wrong_images = len({image_key(probe) for probe in probes if probe.verdict is Verdict.WRONG})

@@ -17,7 +17,6 @@ from gadfly.analysis.skills import (
     combination,
     skill_table,
     with_skills,
-    wrong_combinations,
 )
 from gadfly.analysis.statistics import LEVEL
 from gadfly.records import Probe, Verdict
@@ -55,7 +54,6 @@ class Summary:
     base: float | None
     failing: tuple[FailingSkill, ...]
     skills: SkillTable
-    n_wrong_combinations: int
 
 
 def summarise(probes: Iterable[Probe], rng: np.random.Generator, base: float | None = None, limit: int = 5) -> Summary:
@@ -81,7 +79,7 @@ def summarise(probes: Iterable[Probe], rng: np.random.Generator, base: float | N
             failing.append(FailingSkill(row.skill, row.failure, explained, row.wrong_images, row.example))
     failing.sort(key=lambda found: (-found.explained, found.skill))
     found = rates(kept, rng)
-    return Summary(found, _reasons(kept), base, tuple(failing[:limit]), table, len(wrong_combinations(kept)))
+    return Summary(found, _reasons(kept), base, tuple(failing[:limit]), table)
 
 
 def _reasons(probes: Iterable[Probe]) -> dict[str, int]:

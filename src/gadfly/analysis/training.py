@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 from scipy.special import stdtrit
@@ -42,15 +41,6 @@ class Window:
     terms: Mapping[str, Mean]
 
 
-@dataclass(frozen=True, slots=True)
-class MetricWindow:
-    """A run of steps with the mean of one logged metric over them."""
-
-    first_step: int
-    last_step: int
-    mean: Mean
-
-
 def curves(probes: Iterable[Probe], window_steps: int, rng: np.random.Generator) -> list[Window]:
     """Windows of `window_steps` steps, in order, from step 0 on; a window without probes is left out."""
     assert window_steps > 0
@@ -63,23 +53,6 @@ def curves(probes: Iterable[Probe], window_steps: int, rng: np.random.Generator)
 def window_size(last_step: int, points: int = 25) -> int:
     """How many steps a window should have for a curve of about `points` points."""
     return max(1, -(-(last_step + 1) // points))
-
-
-def metric_curve(steps: Iterable[tuple[int, Mapping[str, object]]], name: str, window_steps: int) -> list[MetricWindow]:
-    """The same for one logged metric, from (step, metrics) pairs: steps without it, or with no finite number, are left
-    out. The interval takes steps as independent, which neighbouring steps are not quite: it is somewhat too narrow."""
-    assert window_steps > 0
-    windows: defaultdict[int, list[float]] = defaultdict(list)
-    for step, metrics in steps:
-        value = metrics.get(name)
-        if isinstance(value, (int, float)) and isfinite(value):
-            windows[step // window_steps].append(float(value))
-    return [
-        MetricWindow(
-            number * window_steps, (number + 1) * window_steps - 1, clustered_mean([[v] for v in windows[number]])
-        )
-        for number in sorted(windows)
-    ]
 
 
 def clustered_mean(values_by_cluster: Sequence[Sequence[float]], level: float = LEVEL) -> Mean:

@@ -21,6 +21,7 @@ from scipy.special import stdtr, stdtrit
 
 from gadfly.analysis.clustered import lift, rate_by_image
 from gadfly.analysis.comparison import Contrast, contrast
+from gadfly.analysis.confirmation import ItemsOf
 from gadfly.analysis.modes import Mode, covers, holds_up, is_searched
 from gadfly.analysis.rates import FDR, Rate, Rates, distinct, image_key, rates
 from gadfly.analysis.statistics import Estimate
@@ -100,13 +101,24 @@ def on_same_questions(probes: Sequence[Probe], other: Sequence[Probe], rng: np.r
 def transfers(
     modes: Sequence[Mode],
     probes: Sequence[Probe],
-    items: Sequence[frozenset[str]],
+    items_of: ItemsOf,
     others: Mapping[str, Sequence[Probe]],
 ) -> list[ModeTransfer]:
-    """The modes over all targets. `probes` are the run's own with their `items`, `others` those of each other target;
-    they pair by step and index. A question counts for a target where the verifier found it valid with its answer."""
-    held = {probe.key: some for probe, some in zip(probes, items, strict=True)}
-    asked = [probe for probe in distinct(probes) if not is_searched(image_key(probe))]
+    """The modes over all targets. `probes` are the run's own, `others` those of each other target; they pair by step
+    and index. A question counts for a target where the verifier found it valid with its answer; what is valid for none
+    is not looked at. `items_of` gives the items of the run's own."""
+    some_valid = {
+        (probe.key.step, probe.key.index)
+        for some in (probes, *others.values())
+        for probe in some
+        if probe.verdict.valid
+    }
+    asked = [
+        probe
+        for probe in distinct(probes)
+        if not is_searched(image_key(probe)) and (probe.key.step, probe.key.index) in some_valid
+    ]
+    held = dict(zip((probe.key for probe in asked), items_of(asked), strict=True))
     places = [(probe.key.step, probe.key.index) for probe in asked]
     tables = {name: _Verdicts(asked, places, some) for name, some in others.items()}
     own = _Verdicts(asked, places, asked)

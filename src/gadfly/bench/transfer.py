@@ -226,7 +226,11 @@ def shared_modes(own: str, answered: Mapping[str, Sequence[Probe]], wiring: Wiri
     images = {image.id: image for probe in probes for image in probe.images}
     pictures = conditions(measure_all(wiring.source, images.values(), {}, wiring.object_sizes))
     search = find_modes(tabulate(probes, wiring.annotator, pictures, grounder=wiring.grounder))
-    items = items_by_probe(probes, wiring.annotator, pictures, wiring.grounder)
     others = {name: some for name, some in answered.items() if name != own}
-    found = transfers([mode for mode in search.modes if mode.held_up], probes, items, others)
+    found = transfers(
+        [mode for mode in search.modes if mode.held_up],
+        probes,
+        lambda some: items_by_probe(some, wiring.annotator, pictures, wiring.grounder),
+        others,
+    )
     return {"reason": search.reason, "modes": [dataclasses.asdict(one) for one in found]}

@@ -12,7 +12,7 @@ from gadfly.analysis.findings import Findings
 from gadfly.analysis.modes import Confirmation, Mode, ModeSearch
 from gadfly.analysis.taxonomy import Node
 from gadfly.cli.output import say, table
-from gadfly.cli.wording import example_text, number_text, place_text
+from gadfly.cli.wording import example_text, no_mode_text, number_text, place_text
 from gadfly.records import Probe, ProbeKey
 
 MAX_MODES = 15
@@ -49,7 +49,7 @@ def print_findings(name: str, probes: Sequence[Probe], found: Findings, files: I
 
 def _print_modes(search: ModeSearch, probes: Mapping[ProbeKey, Probe]) -> None:
     if search.reason is not None:
-        say(f"No failure mode: {search.reason}.")
+        say(f"No failure mode: {no_mode_text(search)}.")
         return
     searched = (
         f"{search.n_tested:,} sets of items were tested on {search.n_searched:,} probes about "
@@ -67,7 +67,7 @@ def _print_modes(search: ModeSearch, probes: Mapping[ProbeKey, Probe]) -> None:
         if len(held) > MAX_MODES:
             say(f"and {len(held) - MAX_MODES} more, in modes.json")
     else:
-        say("No failure mode: nothing that questions have in common fails reliably more often than the rest.")
+        say(f"No failure mode: {no_mode_text(search)}.")
     say(f"{searched}.")
     fallen = [mode.name for mode in search.modes if not mode.held_up]
     if fallen:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.bootstrap import bootstrap_rng
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.cli.options import limits
 from gadfly.cli.output import as_plain, print_json, say
 from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, MovedImages, RunPhase
-from gadfly.cli.reading import folder_and_phase, one_phase, own_phases
+from gadfly.cli.reading import folder_and_phase, one_phase
 from gadfly.cli.rejudge import config_of
 from gadfly.errors import StoreError
+from gadfly.store.phases import own_phases
 
 if TYPE_CHECKING:
     from gadfly.config import Config

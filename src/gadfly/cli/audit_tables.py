@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gadfly.analysis.audit import Audit, Corrected
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.analysis.confusion import VERDICTS, Agreement
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.rates import Rates, rates
 from gadfly.analysis.statistics import Estimate
-from gadfly.cli.bootstrap import bootstrap_rng
 from gadfly.cli.output import say, table
 from gadfly.cli.wording import number_text, reasoned
 from gadfly.records import Probe, Verdict

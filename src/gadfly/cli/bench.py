@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gadfly.cli.bootstrap import bootstrap_rng
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.cli.output import Bar, as_plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson
 

@@ -13,6 +13,7 @@ from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, RunPhase
 from gadfly.cli.phase_findings import Phase, read_phase
 from gadfly.cli.remarks import warn_of_one_model_for_two
+from gadfly.cli.wording import no_mode_text
 from gadfly.errors import BudgetSpent, ImageError
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def confirm(
     not hold is kept and marked. Given again, it goes on where it ended."""
     phase = read_phase(run, None)
     found = phase.analyse(phase.conditions())
-    phase.write(found)
+    files = [str(path) for path in phase.write(found)]
     modes = sorted(found.search.modes, key=lambda mode: mode.held_up is not True)[:max_modes]
     if not modes:
-        _print(phase, found, modes, None, [], as_json)
+        _print(phase, found, modes, None, files, as_json)
         return
     wiring = _wiring(phase, images, max_calls, max_cost, max_time)
     fresh = _fresh(phase, wiring)
@@ -146,6 +147,7 @@ def _print(
                 "confirming_phase": f"{phase.name}.confirm",
                 "n_asked": len(phase.confirming),
                 "base": as_plain(found.failure),
+                "reason": found.search.reason,
                 "counts": counts,
                 "modes": as_plain(modes),
                 "ended_by_limit": limit,
@@ -154,7 +156,7 @@ def _print(
         )
         return
     if not modes:
-        say(f"{phase.title} has no failure modes to confirm; `gadfly analyze {phase.title}` says why.")
+        say(f"{phase.title} has no failure modes to confirm: {no_mode_text(found.search)}.")
         return
     columns = ("", "failure mode", "as found", "afresh", "n", "images", "paraphrases", "")
     rows = [(f"{i}", *_row(mode)) for i, mode in enumerate(modes, start=1)]

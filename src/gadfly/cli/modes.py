@@ -10,7 +10,7 @@ from gadfly.analysis.figures import rate_text
 from gadfly.cli.output import as_plain, plain, print_json, say, table
 from gadfly.cli.parameters import AsJson, MovedImages, RunPhase
 from gadfly.cli.phase_findings import Phase, read_phase
-from gadfly.cli.wording import NOTHING, answer_text, place_text
+from gadfly.cli.wording import NOTHING, answer_text, no_mode_text, place_text
 
 if TYPE_CHECKING:
     from gadfly.analysis.modes import ModeSearch
@@ -58,13 +58,11 @@ def _print(
         data = [
             {**as_plain(one), "example": as_plain(probes[one.example]), "share": one.explained / one.n} for one in shown
         ]
-        print_json({"run": str(phase.run), "phase": phase.name, "n_wrong": n_wrong, "modes": data})
-        return
-    if search.reason is not None:
-        say(f"No failure mode: {search.reason}.")
+        where = {"run": str(phase.run), "phase": phase.name}
+        print_json({**where, "n_wrong": n_wrong, "reason": search.reason, "modes": data})
         return
     if not shown:
-        say("No failure mode: nothing that questions have in common fails reliably more often than the rest.")
+        say(f"No failure mode: {no_mode_text(search)}.")
         return
     columns = ("", "failure mode", "failure rate", "n", "new failures", "so far", "known or new", "asked afresh")
     rows = [(f"{i}", *_row(one)) for i, one in enumerate(shown, start=1)]

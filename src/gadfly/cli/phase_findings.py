@@ -20,9 +20,11 @@ from gadfly.cli.reading import folder_and_phase, one_phase
 from gadfly.errors import ConfigError, ImageError, StoreError, TestbedError
 
 if TYPE_CHECKING:
+    from gadfly.analysis.annotations import Kept
     from gadfly.analysis.conditions import Measures
     from gadfly.analysis.findings import Findings
     from gadfly.analysis.modes import ModeSearch
+    from gadfly.analysis.naming import Names
     from gadfly.config import Config
     from gadfly.protocols import Grounder
     from gadfly.records import Grounding, Image, Probe
@@ -32,14 +34,14 @@ if TYPE_CHECKING:
 FINDINGS = "findings"
 TRAINING = "train"  # the phase in which the questioner learns
 _PICTURES, _GROUNDINGS = "pictures.json", "groundings.json"
-_PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names", "annotator")
+_PARTS = ("modes", "taxonomy", "curriculum", "coverage", "names", "annotator", "annotations")
 Conditions = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Phase:
     """A phase with its probes, and those of its confirming phase by the mode that they were made for. `stamp` says of
-    which probes findings are."""
+    which probes findings are; `anew` whether a model that names skills is asked again where it failed."""
 
     run: Path
     name: str
@@ -48,6 +50,7 @@ class Phase:
     made_for: Mapping[str, Sequence[Probe]]
     stamp: dict[str, int]
     wiring: Wiring
+    anew: bool
 
     @property
     def folder(self) -> Path:
@@ -63,8 +66,25 @@ class Phase:
 
     @functools.cached_property
     def named(self) -> Named:
-        """The annotator, by the canonical names of what it says of this phase's probes. Asks its model, if any."""
-        return annotated(self.wiring, self.probes)
+        """The annotator, by the canonical names of what it says of this phase's probes. Asks its model, if any, where
+        the findings do not have what it says already."""
+        return annotated(self.wiring, self.probes, self._named_before(), self.anew)
+
+    def _named_before(self) -> tuple[Kept, Names | None] | None:
+        """What the configured annotator said of these probes in an earlier analysis, and the canonical names."""
+        from gadfly.analysis.annotations import kept_of
+        from gadfly.analysis.naming import Names
+
+        data = {name: self._part(name) for name in ("annotator", "annotations", "names")}
+        kept = kept_of(data["annotations"])
+        if kept is None or data["annotator"] != as_plain(self.wiring.config.annotator):
+            return None
+        if any(probe.verdict.valid and probe.question not in kept.questions for probe in self.probes):
+            return None
+        try:
+            return kept, None if data["names"] is None else Names(**data["names"])
+        except TypeError:
+            return None
 
     def conditions(self, fresh: Iterable[Image] = (), wiring: Wiring | None = None) -> Conditions:
         """The items of the images by their ids, those of the confirming phase included, and of `fresh` ones that are
@@ -122,7 +142,7 @@ class Phase:
             annotator=self.named.annotator,
             conditions=conditions,
             grounder=self.grounder(),
-            describer=self.wiring.describer,
+            describer=self.named.describer,
         )
 
     def write(self, found: Findings) -> list[Path]:
@@ -138,6 +158,7 @@ class Phase:
             "coverage": as_plain(found.coverage),
             "names": as_plain(self.named.names),
             "annotator": None if annotator == AnnotatorConfig() else as_plain(annotator),
+            "annotations": None if self.named.kept is None else self.named.kept.as_json(),
         }
         return [path for name in _PARTS if (path := self.write_part(name, parts[name])) is not None]
 
@@ -167,10 +188,17 @@ class Phase:
         """The modes as they were written, None where that was not for these probes, or never."""
         from gadfly.analysis.modes_json import search_of
 
+        data = self._part("modes")
         try:
-            data = json.loads((self.folder / "modes.json").read_text("utf-8"))
             return search_of(data) if data["of"] == self.stamp else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
+            return None
+
+    def _part(self, name: str) -> Any:
+        """One file of the findings as it was parsed; None where it is not there, or is no JSON."""
+        try:
+            return json.loads((self.folder / f"{name}.json").read_text("utf-8"))
+        except (OSError, ValueError):
             return None
 
 
@@ -212,7 +240,7 @@ def phase_in(
         "confirming": sum(map(len, confirming.values())),
     }
     training = _source(store, phase) == TRAINING
-    return Phase(folder, phase, training, tuple(probes), confirming, stamp, Wiring(config))
+    return Phase(folder, phase, training, tuple(probes), confirming, stamp, Wiring(config), anew=change is not None)
 
 
 def folder_name(phase: str) -> str:
@@ -299,8 +327,9 @@ def _measured(path: Path, wiring: Wiring, wanted: Mapping[str, Image]) -> dict[s
             measures = measure_all(wiring.source, wanted.values(), measures, wiring.object_sizes, bar.update)
     except (ImageError, TestbedError) as fault:
         remark(f"no image conditions: {fault}; --images says where they are now")
-    if len(measures) < len(wanted):
-        remark(f"{len(wanted) - len(measures)} of {len(wanted)} images could not be measured")
+    else:
+        if len(measures) < len(wanted):
+            remark(f"{len(wanted) - len(measures)} of {len(wanted)} images could not be measured")
     if measures:
         with _writing(path.parent):
             write_measures(path, {**known, **measures})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.analysis.comparison import Contrast, Distinct, RunRow, compare, contrast
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.rates import FDR, Rate, Rates
 from gadfly.analysis.skills import combination_table
 from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.summary import Summary
-from gadfly.cli.bootstrap import bootstrap_rng
 from gadfly.cli.output import console, plain, say, table
 from gadfly.cli.usage import print_usage
 from gadfly.cli.wording import NOTHING, example_text, number_text, reasoned

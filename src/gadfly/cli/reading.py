@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gadfly.errors import StoreError
+from gadfly.store.phases import own_phases, phases_of
 
 if TYPE_CHECKING:
     from gadfly.store.sqlite import SqliteStore
@@ -15,17 +16,6 @@ def folder_and_phase(spec: str) -> tuple[Path, str | None]:
     """RUN or RUN:PHASE; a folder may have a colon in its name."""
     folder, colon, phase = spec.rpartition(":")
     return (Path(spec), None) if Path(spec).is_dir() or not colon else (Path(folder), phase)
-
-
-def phases_of(store: SqliteStore) -> list[str]:
-    """The phases of a run in the order in which they were begun."""
-    return list(dict.fromkeys(a.phase for a in sorted(store.attempts(), key=lambda a: a.attempt)))
-
-
-def own_phases(store: SqliteStore) -> list[str]:
-    """Those that go back to no other phase's questions."""
-    again = {replay.phase for replay in store.replays()}
-    return [phase for phase in phases_of(store) if phase not in again]
 
 
 def known_phase(phase: str, phases: list[str], folder: Path) -> str:

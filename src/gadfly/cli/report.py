@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.bootstrap import bootstrap_rng
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.cli.output import print_json, progress, remark, say
 from gadfly.cli.parameters import AsJson, MovedImages, RunPhases
 from gadfly.cli.phase_findings import TRAINING
-from gadfly.cli.reading import folder_and_phase, known_phase, own_phases, phases_of
+from gadfly.cli.reading import folder_and_phase, known_phase
 from gadfly.errors import ConfigError, StoreError
+from gadfly.store.phases import own_phases, phases_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,10 +82,10 @@ def _phases(runs: list[str]) -> list[tuple[Path, str]]:
 
 
 def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: str | None) -> tuple[Phase, Material]:
+    from gadfly import report_followups as followups
     from gadfly.analysis.items import named_skills
     from gadfly.analysis.rates import rates
     from gadfly.analysis.training import curves, window_size
-    from gadfly.cli import report_followups as followups
     from gadfly.cli.phase_findings import phase_in
     from gadfly.cli.usage import limit_reached, usage_of
     from gadfly.config_checks import ONE_MODEL_FOR_TWO, judges_itself

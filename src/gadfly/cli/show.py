@@ -10,8 +10,9 @@ import typer
 
 from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson, RunPhase
-from gadfly.cli.reading import folder_and_phase, known_phase, phases_of
+from gadfly.cli.reading import folder_and_phase, known_phase
 from gadfly.errors import ConfigError
+from gadfly.store.phases import phases_of
 
 if TYPE_CHECKING:
     from gadfly.records import Probe, Verdict

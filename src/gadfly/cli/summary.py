@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.analysis.rates import rates
 from gadfly.analysis.skills import skill_table
 from gadfly.analysis.summary import Summary, gallery, summarise
 from gadfly.analysis.training import curves, window_size
-from gadfly.cli.bootstrap import bootstrap_rng
 from gadfly.cli.output import as_plain, print_json, say
 from gadfly.cli.rate_tables import print_examples, print_summary
 from gadfly.cli.usage import limit_reached, print_usage, usage_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gadfly.cli.bootstrap import bootstrap_rng
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.cli.output import as_plain, print_json, progress, remark, say
 from gadfly.cli.parameters import AsJson, Settings
 

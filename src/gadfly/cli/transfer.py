@@ -13,6 +13,7 @@ from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, MovedImage
 from gadfly.cli.phase_findings import Phase, read_phase
 from gadfly.cli.remarks import warn_of_one_model_for_two
 from gadfly.cli.targets import other_targets
+from gadfly.cli.wording import no_mode_text
 from gadfly.errors import BudgetSpent, ConfigError
 
 if TYPE_CHECKING:
@@ -66,14 +67,15 @@ def transfer(
     from gadfly.analysis.transfer import transfers
 
     held = [mode for mode in search.modes if mode.held_up]
-    result = transfers(held, phase.probes, phase.items_of(conditions)(phase.probes), answered)
+    result = transfers(held, phase.probes, phase.items_of(conditions), answered)
     written = {"of": phase.stamp, "targets": list(answered), "modes": as_plain(result)}
     path = phase.write_part("transfer", written)
     if as_json:
-        print_json({"run": str(phase.run), "phase": phase.name, **written, "ended_by_limit": limit, "file": str(path)})
+        where = {"run": str(phase.run), "phase": phase.name, "reason": search.reason}
+        print_json({**where, **written, "ended_by_limit": limit, "file": str(path)})
         return
-    if search.reason is not None:
-        say(f"No failure mode to compare: {search.reason}.")
+    if not held:
+        say(f"No failure mode to compare: {no_mode_text(search)}.")
     else:
         _print(phase, result, answered)
     if limit is not None:

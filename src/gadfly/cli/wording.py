@@ -8,6 +8,7 @@ from gadfly.cli.output import plain
 
 if TYPE_CHECKING:
     from gadfly.analysis.figures import HasInterval
+    from gadfly.analysis.modes import ModeSearch
     from gadfly.analysis.statistics import Estimate
     from gadfly.records import Probe
 
@@ -43,3 +44,8 @@ def example_text(probe: Probe) -> str:
     """What was asked, what was answered, and what was not: `is there a ring? → yes, not no`."""
     expected = "" if probe.judgement.expected is None else f", not {plain(probe.judgement.expected, 40)}"
     return f"{plain(probe.question, 120)} → {answer_text(probe)}{expected}"
+
+
+def no_mode_text(search: ModeSearch) -> str:
+    """Why a search has no failure mode, as the rest of a sentence."""
+    return search.reason or "nothing that questions have in common fails reliably more often than the rest"

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gadfly.analysis.audit import audit, corrected_elsewhere
+from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.analysis.confirmation import ItemsOf
 from gadfly.analysis.modes import ModeSearch
 from gadfly.analysis.rates import distinct, rates
 from gadfly.analysis.reading_order import Reading, reading_order
 from gadfly.analysis.transfer import least_telling_z, on_same_questions, transfers
-from gadfly.cli.bootstrap import bootstrap_rng
-from gadfly.cli.reading import own_phases, phases_of
 from gadfly.records import Probe, ProbeKey, Verdict
 from gadfly.replay import is_unparsable
 from gadfly.report.material import Labelled, NoiseFloor, OtherTarget, Transferred
+from gadfly.store.phases import own_phases, phases_of
 from gadfly.store.sqlite import SqliteStore
 
 
@@ -67,7 +67,7 @@ def transferred(
         return None
     names = {again: again.removeprefix(f"{phase}.transfer.") for again in answered}
     held = [mode for mode in search.modes if mode.held_up]
-    found = transfers(held, probes, items_of(probes), {names[again]: some for again, some in answered.items()})
+    found = transfers(held, probes, items_of, {names[again]: some for again, some in answered.items()})
     return Transferred(
         tuple(
             OtherTarget(names[again], again, on_same_questions(probes, some, bootstrap_rng()), some)
