@@ -5,6 +5,7 @@ All calls of the target count: those of training, of what is fine-tuned on, and 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 
 from gadfly import run_folder, runs
 from gadfly.bench.found import Stretch
+from gadfly.bench.grid import OnProgress
 from gadfly.bench.methods import Method
 from gadfly.config import Config, from_dict, override
 from gadfly.errors import BudgetSpent
@@ -24,20 +26,23 @@ from gadfly.wiring import Wiring
 
 N_IMAGES = 600
 COLLECT, MAIN = "collect", "run"
-_SPARE = 1.5
+_SPARE = 4.0
 """More steps than the budget needs if every question took a call: those that repeat or cannot be read take none."""
-
-OnProgress = Callable[[int, int], None]
 
 
 def images_of(out: Path, seed: int) -> Path:
     """The images of a seed, drawn unless they are there. All methods ask about the same."""
     folder = out / f"images-{seed}"
     if not folder.exists():
-        partial = out / f"images-{seed}.partial"
+        partial = out / f"images-{seed}.{os.getpid()}"  # another worker may draw them too
         shutil.rmtree(partial, ignore_errors=True)
         render(partial, n=N_IMAGES, split="probe", seed=seed)
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            shutil.rmtree(partial)
     return folder
 
 
@@ -109,7 +114,7 @@ def _swept(config: Config, on_progress: OnProgress | None, *, tune: bool = False
             store,
             split="train",
             questioner=tuned,
-            on_progress=None if on_progress is None else lambda done, total, _: on_progress(done, total),
+            on_progress=_told(on_progress, config, per=1),
         )
     return _stretches(config)
 
@@ -120,9 +125,17 @@ def _trained(config: Config, on_progress: OnProgress | None) -> list[Stretch]:
             Wiring(config),
             store,
             resume=False,
-            on_step=None if on_progress is None else lambda done, total, _: on_progress(done, total),
+            on_step=_told(on_progress, config, per=config.train.probes_per_step),
         )
     return _stretches(config)
+
+
+def _told(on_progress: OnProgress | None, config: Config, per: int) -> Callable[[int, int, object], None] | None:
+    """Tells how far the budget is spent, if each of `per` probes of a step takes a call."""
+    wanted = config.limits.max_target_calls
+    if on_progress is None or wanted is None:
+        return None
+    return lambda done, _, __: on_progress(min(wanted, done * per), wanted)
 
 
 def _stretches(config: Config) -> list[Stretch]:
