@@ -12,7 +12,7 @@ import pytest
 from cli_calls import Cli
 from gadfly.analysis.statistics import Estimate
 from gadfly.bench.methods import chosen, read_methods
-from gadfly.bench.search import config_of
+from gadfly.bench.search import config_of, images_of, search
 from gadfly.bench.standings import RAW, curves, standings
 from gadfly.bench.standings_figure import draw_discovery
 from gadfly.bench.standings_text import sentences, tables_of
@@ -131,6 +131,14 @@ def test_curves_and_their_picture(tmp_path: Path) -> None:
     path = draw_discovery(found, {"RL (ours)"}, tmp_path / "d.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert draw_discovery(found, {"RL (ours)"}, tmp_path / "e.png").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.slow
+def test_calls_that_no_step_can_be_had_of_are_too_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell without a probe would have everything rarefied to nothing."""
+    monkeypatch.setattr("gadfly.bench.search.N_IMAGES", 8)
+    with pytest.raises(ConfigError, match="before the first step of RL, VisPlay's uncertainty was done"):
+        search(METHODS["visplay"], bundled("a"), images_of(tmp_path, 0), tmp_path / "run", 0, 64)
 
 
 @pytest.mark.slow

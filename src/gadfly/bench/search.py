@@ -17,7 +17,7 @@ from gadfly.bench.found import Stretch
 from gadfly.bench.grid import OnProgress
 from gadfly.bench.methods import Method
 from gadfly.config import Config, from_dict, override
-from gadfly.errors import BudgetSpent
+from gadfly.errors import BudgetSpent, ConfigError
 from gadfly.models.ledger import TARGET
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.album import render
@@ -77,13 +77,15 @@ def search(
 ) -> list[Stretch]:
     """Spend `calls` calls of the target; what was asked, in its order. `out` is a folder of this search alone, made
     anew; the trained questioner stays in it if it is wanted. `on_progress` gets (done, in all) of what is under way.
-    Up to a step's calls are left over, since a step that would pass the limit is not begun."""
+    Up to a step's calls are left over, since a step that would pass the limit is not begun. Raises ConfigError where
+    not one step can be had of them, and where nothing was WRONG that could be fine-tuned on."""
     shutil.rmtree(out, ignore_errors=True)
     stretches = []
     settings: dict[str, Any] = {}
     if method.plan.startswith("collect"):
         collecting = config_of(method, target, images, out, seed, round(calls * method.collect))
-        collecting = override(collecting, {"name": COLLECT, "train.method": "rl"})
+        # Nobody looks at how novel these are.
+        collecting = override(collecting, {"name": COLLECT, "train.method": "rl", "reward.embedder": "hash"})
         stretches += _swept(collecting, on_progress)
         calls -= sum(stretch.calls for stretch in stretches)
         settings["train.sft.data"] = str(out / COLLECT)
@@ -97,6 +99,8 @@ def search(
             stretches += _trained(config, on_progress)
     if not keep_weights:  # the probes are what is kept
         drop_weights(out / MAIN)
+    if not any(stretch.probes for stretch in stretches):
+        raise ConfigError(f"the calls were spent before the first step of {method.title} was done; give more --calls")
     return stretches
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Ways of asking, measured on models with planted blind spots.", no_args_is_help=True)
 
-QUICK_CALLS, QUICK_UNIFORM, QUICK_S = 384, 2000, 8 * 60.0
+QUICK_CALLS, QUICK_UNIFORM, QUICK_S = 320, 1000, 8 * 60.0
 """The quick look: calls, fresh probes, and seconds after which no cell is begun, so that ten minutes are kept."""
 QUICK_STEPS, QUICK_ASKED = 8, 256
 """Of the other benchmarks' quick looks: training steps, and questions that a frozen questioner asks."""
