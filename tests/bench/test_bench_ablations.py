@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cli_calls import Cli
+from gadfly.analysis.statistics import Estimate
 from gadfly.bench.ablation_figure import draw_ablations
 from gadfly.bench.ablation_table import ablation_table
 from gadfly.bench.ablation_text import sentences, tables_of
@@ -136,6 +137,7 @@ def cell(row: str, seed: int, fdr: float, **more: Any) -> dict[str, Any]:
         "calls": 100,
         "wrong": 4,
         "failing": ["x.0"],
+        "found_at_call": {"x.0": 50},
         "area": 0.5,
         "fdr": rate[:3],
         "excess_fdr": [0.1, 0.0, 0.2],
@@ -174,14 +176,16 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert against is not None and against.difference.value == pytest.approx(-0.1)
     # Seed by seed it is 10 points below, whichever are drawn.
     assert against.difference.low == pytest.approx(-0.1) and against.difference.high == pytest.approx(-0.1)
-    assert rows["no-rarity"].figures["failing_in_training"] == 1 and rows["no-rarity"].figures["failing"] == 1
-    assert rows["no-rarity"].figures["planted_recall"] is None
+    assert rows["no-rarity"].figures["failing_in_training"].value == 1 and rows["no-rarity"].figures[
+        "failing"
+    ] == Estimate(1, 1, 1)
+    assert rows["no-rarity"].figures["planted_recall"].value is None
     one = rows["errors-20"].against  # one seed: 0.5 against the default's 0.4 of that seed
     assert one is not None and one.difference.value == pytest.approx(0.1) and one.difference.low is None
     assert [stage.title for stage in made.stages] == ["default", "oracle, 20% errors"]
     text = as_markdown(tables_of(made), sentences(made, list(ROWS.values())))
     assert "| verifier | oracle, 20% errors | 1 | 50.0% (40.0 to 60.0, n 100) | +10.0 |" in text
-    assert "| no rarity | 10.0% | 1.0 | 1.0 | 2.0 | 7.0 | – |" in text
+    assert "| no rarity | 10.0% (10.0 to 10.0) | 1.0 (0.0 to 2.0) |" in text
     assert "-10.0 (-10.0 to -10.0)" in text and "20.0% (10.0 to 30.0, n 50)" in text
     path = draw_ablations(made, tmp_path / "one.png")
     assert draw_ablations(made, tmp_path / "two.png").read_bytes() == path.read_bytes()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gadfly.bench.diversity import cosines, diversity, self_bleu, vendi_score
 from gadfly.bench.found import Stretch, area_under, curve, found, rarefied
-from gadfly.bench.fresh import FreshProbes
+from gadfly.bench.fresh import FreshProbes, questions_of
 from gadfly.bench.paired import best_of, paired
 from gadfly.records import Completion, Question
 from gadfly.rewards.embedding import HashEmbedder
@@ -138,7 +138,7 @@ def test_fresh_probes_of_a_combination_need_just_its_skills_and_are_kept(
 
     fresh = FreshProbes(open_target, "weights", tmp_path / "fresh.json", n_uniform=160)
     combination = ("counting.count", "logic.not")
-    drawn = fresh._draw(combination)
+    drawn = questions_of(combination, 200, 40)
     assert len(drawn) == 40 and len({image.id for image, _ in drawn}) == 40
     for image, text in drawn:
         scene = SceneIndex(fresh.source.scenes[image.id])

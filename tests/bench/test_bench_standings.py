@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from cli_calls import Cli
+from gadfly.analysis.statistics import Estimate
 from gadfly.bench.methods import chosen, read_methods
-from gadfly.bench.search import config_of
-from gadfly.bench.standings import curves, standings
+from gadfly.bench.search import config_of, images_of, search
+from gadfly.bench.standings import RAW, curves, standings
 from gadfly.bench.standings_figure import draw_discovery
 from gadfly.bench.standings_text import sentences, tables_of
 from gadfly.bench.tables import as_markdown
@@ -84,7 +85,10 @@ def cell(method: str, organism: str, seed: int, n_failing: int, **more: Any) -> 
 CELLS = [
     *(cell("zero-shot", "a", seed, 4) for seed in range(3)),
     *(cell("uniform", "a", seed, 2) for seed in range(3)),
-    *(cell("rl", "a", seed, 6 + seed, fdr=[0.5, 0.4, 0.6]) for seed in range(3)),
+    *(
+        cell("rl", "a", seed, 6 + seed, fdr=[0.5, 0.4, 0.6], planted_recall=[min(1.0, 0.5 + seed), 0.0, 1.0])
+        for seed in range(3)
+    ),
     cell("rl", "b", 0, 9, calls=900),
 ]
 
@@ -93,15 +97,29 @@ def test_standings_by_hand() -> None:
     made = standings(CELLS, METHODS, np.random.default_rng(0))
     rows = {row.method: row for row in made.rows}
     # Organism a: (6 + 7 + 8) / 3 = 7; b: 9; the mean of organisms, not of cells, is 8.
-    assert rows["rl"].figures["failing"] == 8 and rows["rl"].n_cells == 4
-    assert rows["uniform"].figures["failing"] == 2 and rows["uniform"].figures["excess_fdr"] is None
+    assert rows["rl"].figures["failing"].value == 8 and rows["rl"].n_cells == 4
+    assert rows["rl"].figures["failing"].low is None  # one seed on b
+    assert rows["uniform"].figures["failing"] == Estimate(2, 2, 2)
+    assert rows["uniform"].figures["excess_fdr"].value is None
     # FDR: a 0.5, b 0.25.
-    assert rows["rl"].figures["fdr"] == pytest.approx(0.375)
+    assert rows["rl"].figures["fdr"].value == pytest.approx(0.375)
+    # Of its failing ones all were WRONG on five images, and two combinations of one skill each at all.
+    assert [rows["zero-shot"].figures[key].value for key in RAW] == [1000, 4, 1, 2, 4]
+    # All four WRONG probes have the skill.
+    assert rows["zero-shot"].figures["wrong_skills_at_wrong"].value == pytest.approx(1)
+    assert [(one.organism, one.failing.value, one.all_recalled) for one in made.on_organisms if one.method == "rl"] == [
+        ("a", 7, 2),
+        ("b", 9, 0),
+    ]
     assert (made.best_other, made.n_calls, made.n_wrong) == ("zero-shot", 900, 4)
     # Paired on organism a alone: 7 / 4.
     assert made.against_best["rl"].ratio.value == pytest.approx(1.75) and made.against_best["rl"].wins == 3
     text = as_markdown(tables_of(made, METHODS), sentences(made, METHODS))
-    assert "| RL (ours) | 4 | 8.0 |" in text and "RL (ours) against zero-shot: 1.75 times (1.50 to 2.00)" in text
+    assert (
+        "| RL (ours) | 4 | 8.0 |" in text
+        and "| a | zero-shot | 3 | 4.0 (4.0 to 4.0) | – | 0 of 3 |" in text
+        and "RL (ours) against zero-shot: 1.75 times (1.50 to 2.00)" in text
+    )
     assert "description-difference: the bundled models describe no images" in text
 
 
@@ -113,6 +131,14 @@ def test_curves_and_their_picture(tmp_path: Path) -> None:
     path = draw_discovery(found, {"RL (ours)"}, tmp_path / "d.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert draw_discovery(found, {"RL (ours)"}, tmp_path / "e.png").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.slow
+def test_calls_that_no_step_can_be_had_of_are_too_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell without a probe would have everything rarefied to nothing."""
+    monkeypatch.setattr("gadfly.bench.search.N_IMAGES", 8)
+    with pytest.raises(ConfigError, match="before the first step of RL, VisPlay's uncertainty was done"):
+        search(METHODS["visplay"], bundled("a"), images_of(tmp_path, 0), tmp_path / "run", 0, 64)
 
 
 @pytest.mark.slow

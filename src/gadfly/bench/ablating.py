@@ -5,7 +5,6 @@ oracle whoever judged the training. Makes no table.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,14 @@ from gadfly import run_folder, runs
 from gadfly.analysis.rates import rates
 from gadfly.bench.ablations import Ablation
 from gadfly.bench.cell import measured
+from gadfly.bench.clock import Clock
 from gadfly.bench.exploiting import exploited, judged_exactly
 from gadfly.bench.found import Stretch, found
 from gadfly.bench.fresh import N_UNIFORM
-from gadfly.bench.grid import Grid, OnCell, Place, filled
+from gadfly.bench.grid import Grid, OnProgress, Place
 from gadfly.bench.pooled import kept_rate
-from gadfly.bench.search import MAIN, OnProgress, drop_weights, images_of, search
-from gadfly.bench.yardstick import Yardstick, Yardsticks
+from gadfly.bench.search import MAIN, drop_weights, images_of, search
+from gadfly.bench.yardstick import Yardstick, Yardsticks, yardsticks_of
 from gadfly.config import Config, override
 from gadfly.errors import ConfigError
 from gadfly.records import Probe
@@ -38,8 +38,12 @@ PARTS = 3
 @final
 @dataclass(frozen=True, slots=True)
 class Ablations:
-    """What is to be run, into the folder `out`: each row on each organism with each seed. A training takes `calls`
-    calls of the target, and a frozen questioner asks `n` questions about held-out images before and after."""
+    """What is to be run, into the folder `out`: a `Work` for a grid, each row on each organism with each seed. A
+    training takes `calls` calls of the target, and a frozen questioner asks `n` questions about held-out images before
+    and after.
+
+    Its methods raise ConfigError for two organisms of one name, and for calls that no step can be had of; TestbedError
+    for an organism that is not there."""
 
     out: Path
     rows: Sequence[Ablation]
@@ -53,42 +57,33 @@ class Ablations:
     def grid(self) -> Grid[Ablation]:
         return Grid(self.out, self.rows, self.organisms, self.seeds)
 
-
-def run_ablations(
-    ablations: Ablations,
-    on_cell: OnCell | None = None,
-    on_progress: OnProgress | None = None,
-    until_s: float | None = None,
-) -> list[dict[str, Any]]:
-    """All cells, made where they are not there; `on_cell` and `until_s` as in `filled`.
-
-    Raises ConfigError for two organisms of one name, and for calls that no step can be had of; TestbedError for one
-    that is not there; StoreError where a cell that is there was made with other settings.
-    """
-    yardsticks = Yardsticks(ablations.out, ablations.organisms, ablations.n_uniform)
-
-    def what(place: Place[Ablation]) -> dict[str, Any]:
+    def what(self, place: Place[Ablation]) -> dict[str, Any]:
         method = place.way.method
         settings = {key: value for key, value in method.settings.items() if key != "verifier.model"}
         return {
             "row": place.way.name,
-            "budget": ablations.calls,
-            "asked": ablations.n,
+            "budget": self.calls,
+            "asked": self.n,
             "collect": method.collect,
             "settings": json.loads(json.dumps(settings)),
-            **yardsticks.what(place),
+            **self._yardsticks.what(place),
         }
 
-    def make(place: Place[Ablation]) -> dict[str, Any]:
-        target, method = yardsticks.target(place.organism), place.way.method
-        images, folder = images_of(ablations.out, place.seed), ablations.out / "runs" / place.name
-        began = time.monotonic()
-        stretches = search(method, target, images, folder, place.seed, ablations.calls, on_progress, keep_weights=True)
-        config, frozen = _ask_frozen(folder / MAIN, ablations.n, on_progress)
-        cell = _measured(stretches, frozen, config, yardsticks.of(place.organism))
-        return {**cell, "seconds": round(time.monotonic() - began, 1)}
+    def make(self, place: Place[Ablation], on_progress: OnProgress | None) -> dict[str, Any]:
+        target, method = self._yardsticks.target(place.organism), place.way.method
+        images, folder = images_of(self.out, place.seed), self.out / "runs" / place.name
+        clock = Clock()
+        stretches = search(method, target, images, folder, place.seed, self.calls, on_progress, keep_weights=True)
+        clock.stage("search")
+        config, frozen = _ask_frozen(folder / MAIN, self.n, on_progress)
+        clock.stage("ask")
+        cell = _measured(stretches, frozen, config, self._yardsticks.of(place.organism))
+        clock.stage("measure")
+        return {**cell, "seconds": clock.seconds, "processor_seconds": clock.processor_seconds}
 
-    return filled(ablations.grid, what, make, on_cell, until_s)
+    @property
+    def _yardsticks(self) -> Yardsticks:
+        return yardsticks_of(self.out, tuple(self.organisms), self.n_uniform)
 
 
 def _ask_frozen(run: Path, n: int, on_progress: OnProgress | None) -> tuple[Config, dict[str, list[Probe]]]:
@@ -127,7 +122,7 @@ def _measured(
     return {
         "calls": course.calls,
         "before": _rates(exactly[BEFORE]),
-        "after": {**_rates(after), **measured([Stretch(after, len(after))], by_oracle, yardstick)},
+        "after": {**_rates(after), **measured([Stretch(after, len(after))], by_oracle, yardstick, len(after))},
         "failing_in_training": sorted("+".join(skills) for skills in failing),
         "verifier": [
             _judged(name, said, true)

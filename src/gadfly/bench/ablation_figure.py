@@ -42,7 +42,7 @@ def draw_ablations(made: AblationTable, path: Path) -> Path:
 def _draw(axes: Axes, rows: Sequence[AblationRow], places: Sequence[float], title: str, *, rates: bool) -> None:
     for row, y in zip(rows, places, strict=True):
         colour = _DEFAULT if row.name == DEFAULT else _OTHER
-        x = row.fdr.value if rates else row.figures["failing_in_training"]
+        x = row.fdr.value if rates else row.figures["failing_in_training"].value
         if x is None:
             continue
         if rates and row.fdr.low is not None and row.fdr.high is not None:

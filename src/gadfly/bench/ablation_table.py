@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from gadfly.analysis.rates import Rate
+from gadfly.analysis.statistics import Estimate
 from gadfly.bench.ablations import DEFAULT, Ablation
 from gadfly.bench.paired import Paired, paired
 from gadfly.bench.pooled import mean_rate
-from gadfly.bench.standings import figures_of, mean_over_organisms
+from gadfly.bench.standings import figures_of, means
 
 Cell = Mapping[str, Any]
 
@@ -33,7 +34,7 @@ class AblationRow:
     n_cells: int
     fdr: Rate
     valid: Rate
-    figures: Mapping[str, float | None]
+    figures: Mapping[str, Estimate]
     against: Paired | None
 
 
@@ -84,7 +85,7 @@ def ablation_table(cells: Sequence[Cell], rows: Mapping[str, Ablation], rng: np.
                 len(of),
                 mean_rate([cell["after"]["fdr_n"] for cell in of]),
                 mean_rate([cell["after"]["valid_n"] for cell in of]),
-                {key: mean_over_organisms(of, [one[key] for one in figures]) for key in FIGURES},
+                means(of, figures, rng),
                 paired(_fdr_by_pair(of), usual, rng) if usual and name != DEFAULT else None,
             )
         )

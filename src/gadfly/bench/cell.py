@@ -19,7 +19,6 @@ from gadfly.analysis.rates import Rate, distinct, rates
 from gadfly.bench.discovery import discovery, excess_fdr
 from gadfly.bench.diversity import diversity
 from gadfly.bench.found import Stretch, area_under, found
-from gadfly.bench.organisms import probes_in_spots
 from gadfly.bench.yardstick import Yardstick
 from gadfly.config import Config
 from gadfly.protocols import Embedder
@@ -28,8 +27,9 @@ from gadfly.testbed.annotator import TestbedAnnotator
 from gadfly.wiring import Wiring
 
 
-def measured(stretches: Sequence[Stretch], config: Config, yardstick: Yardstick) -> dict[str, Any]:
-    """All that is said of a search. `config` is one of its runs', for its images."""
+def measured(stretches: Sequence[Stretch], config: Config, yardstick: Yardstick, budget: int) -> dict[str, Any]:
+    """All that is said of a search. `config` is one of its runs', for its images; `budget` are the calls that it might
+    have made."""
     rng = np.random.default_rng(0)
     probes = distinct(probe for stretch in stretches for probe in stretch.probes)
     wiring = Wiring(config)
@@ -48,7 +48,7 @@ def measured(stretches: Sequence[Stretch], config: Config, yardstick: Yardstick)
         "wrong": made.n_wrong,
         "failing": sorted("+".join(skills) for skills in failing),
         "found_at_call": {"+".join(skills): at for skills, at in sorted(made.at_call.items())},
-        "area": area_under(made.at_call, failing, made.calls) if made.calls else 0.0,
+        "area": area_under(made.at_call, failing, budget),
         "valid_skills": dict(sorted(made.valid_skills.items())),
         "wrong_skills": dict(sorted(made.wrong_skills.items())),
         "valid_combinations": {"+".join(skills): n for skills, n in sorted(made.valid_combinations.items())},
@@ -97,13 +97,13 @@ def _planted(
     said: dict[str, Any] = {"modes": len(modes), "modes_not_held_up": len(search.modes) - len(modes)}
     if yardstick.key is None:
         return said
-    fresh = [probe for probe in yardstick.fresh.uniform if probe.verdict.valid]
+    fresh = yardstick.fresh_valid
     items = items_by_probe(fresh, annotator, conditions(yardstick.fresh_measures, pictures))
     in_mode = np.array([[covers(mode, some) for some in items] for mode in modes], dtype=bool).reshape(-1, len(fresh))
     outcome = discovery(
         np.array([probe.verdict is Verdict.WRONG for probe in fresh]),
         in_mode,
-        probes_in_spots(yardstick.key, fresh, yardstick.fresh.source.scenes),
+        yardstick.fresh_in_spots,
         [probe.images[0].id for probe in fresh],
         rng,
     )

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from gadfly.bench.cell import measured
+from gadfly.bench.clock import Clock
 from gadfly.bench.fresh import N_UNIFORM
-from gadfly.bench.grid import Grid, OnCell, Place, filled
+from gadfly.bench.grid import Grid, OnProgress, Place
 from gadfly.bench.methods import Method
-from gadfly.bench.search import OnProgress, config_of, images_of, search
-from gadfly.bench.yardstick import Yardsticks
+from gadfly.bench.search import config_of, images_of, search
+from gadfly.bench.yardstick import Yardsticks, yardsticks_of
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is to be run, into the folder `out`. `calls` are calls of the target in each cell, `n_uniform` the fresh
-    uniform probes of each organism."""
+    """What is to be run, into the folder `out`: a `Work` for a grid. `calls` are calls of the target in each cell,
+    `n_uniform` the fresh uniform probes of each organism.
+
+    Its methods raise ConfigError for two organisms of one name, TestbedError for one without checkpoint."""
 
     out: Path
     methods: Sequence[Method]
@@ -34,40 +36,27 @@ class Comparison:
     def grid(self) -> Grid[Method]:
         return Grid(self.out, self.methods, self.organisms, self.seeds)
 
-
-def run_comparison(
-    comparison: Comparison,
-    on_cell: OnCell | None = None,
-    on_progress: OnProgress | None = None,
-    until_s: float | None = None,
-) -> list[dict[str, Any]]:
-    """All cells, made where they are not there; `on_cell` and `until_s` as in `filled`.
-
-    Raises ConfigError for two organisms of one name, or one without checkpoint; StoreError where a cell that is there
-    was made with other settings or another budget.
-    """
-    yardsticks = Yardsticks(comparison.out, comparison.organisms, comparison.n_uniform)
-
-    def what(place: Place[Method]) -> dict[str, Any]:
+    def what(self, place: Place[Method]) -> dict[str, Any]:
         method = place.way
         return {
             "method": method.name,
-            "budget": comparison.calls,
+            "budget": self.calls,
             "plan": method.plan,
             "collect": method.collect,
             "settings": json.loads(json.dumps(method.settings)),
-            **yardsticks.what(place),
+            **self._yardsticks.what(place),
         }
 
-    def make(place: Place[Method]) -> dict[str, Any]:
-        target = yardsticks.target(place.organism)
-        images, folder = images_of(comparison.out, place.seed), comparison.out / "runs" / place.name
-        began = time.monotonic()
-        stretches = search(place.way, target, images, folder, place.seed, comparison.calls, on_progress)
-        searched = time.monotonic()
-        config = config_of(place.way, target, images, folder, place.seed, comparison.calls)
-        cell = measured(stretches, config, yardsticks.of(place.organism))
-        seconds = {"search": round(searched - began, 1), "measure": round(time.monotonic() - searched, 1)}
-        return {**cell, "seconds": seconds}
+    def make(self, place: Place[Method], on_progress: OnProgress | None) -> dict[str, Any]:
+        target, images = self._yardsticks.target(place.organism), images_of(self.out, place.seed)
+        folder, clock = self.out / "runs" / place.name, Clock()
+        stretches = search(place.way, target, images, folder, place.seed, self.calls, on_progress)
+        clock.stage("search")
+        config = config_of(place.way, target, images, folder, place.seed, self.calls)
+        cell = measured(stretches, config, self._yardsticks.of(place.organism), self.calls)
+        clock.stage("measure")
+        return {**cell, "seconds": clock.seconds, "processor_seconds": clock.processor_seconds}
 
-    return filled(comparison.grid, what, make, on_cell, until_s)
+    @property
+    def _yardsticks(self) -> Yardsticks:
+        return yardsticks_of(self.out, tuple(self.organisms), self.n_uniform)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -51,22 +52,13 @@ class FreshProbes:
         self._cache = cache
         self._n_uniform = n_uniform
         self._key = [identity, SEED, n_uniform, N_COMBINATION]
-        self._kept: dict[str, Any] = {"key": self._key, "uniform": {}, "combinations": {}}
-        if cache.is_file():
-            kept = json.loads(cache.read_text(encoding="utf-8"))
-            if kept["key"] == self._key:
-                self._kept = kept
-
-    @functools.cached_property
-    def _exam(self) -> Exam:
-        """Questions at all depths, some more than are asked for: some scenes offer no deep question, and about one in
-        twenty is missing."""
-        return uniform_exam(split=SPLIT, seed=SEED, n=N_UNIFORM * 11 // 10, depths=range(1, MAX_DEPTH + 1))
+        self._kept: dict[str, Any] = {"uniform": {}, "combinations": {}}
+        self._look()
 
     @property
     def source(self) -> SceneSource:
         """The scenes of all fresh probes."""
-        return self._exam.source
+        return _exam(N_UNIFORM).source
 
     @functools.cached_property
     def _target(self) -> Target:
@@ -75,7 +67,7 @@ class FreshProbes:
     @functools.cached_property
     def uniform(self) -> tuple[Probe, ...]:
         """Valid questions drawn uniformly at each depth, answered and judged."""
-        asked = self._exam.questions[: self._n_uniform]
+        asked = _exam(N_UNIFORM).questions[: self._n_uniform]
         questions = [Question((image,), text, at) for at, (image, _, text, _) in enumerate(asked)]
         answers: list[str | None] = self._kept["uniform"].get("answers", [])
         if len(answers) != len(questions):
@@ -103,9 +95,11 @@ class FreshProbes:
         """The failure rate of each combination on at most N_COMBINATION questions that need just its skills, one step
         each, one question to an image. The interval is Wilson's."""
         wanted = sorted(set(combinations))
+        self._look()
         kept: dict[str, list[int]] = self._kept["combinations"]
         new = [skills for skills in wanted if _name(skills) not in kept]
-        drawn = [(skills, image, text) for skills in new for image, text in self._draw(skills)]
+        of = {skills: questions_of(skills, N_UNIFORM, N_COMBINATION) for skills in new}
+        drawn = [(skills, image, text) for skills, some in of.items() for image, text in some]
         questions = [Question((image,), text, at) for at, (_, image, text) in enumerate(drawn)]
         if questions:
             answers = _in_batches(self._target, questions)
@@ -132,36 +126,56 @@ class FreshProbes:
                 found.add(skills)
         return found
 
-    def _draw(self, skills: Combination) -> list[tuple[Image, str]]:
-        """Questions that need just these skills: drawn by the uniform sampler, held to the operations and steps with
-        which they can, and kept where every step is needed."""
-        ways = conceivable().get(skills)
-        if not ways or len(skills) > MAX_DEPTH:
-            return []
-        rng = random.Random(f"{SEED}/{_name(skills)}")
-        images, steps, found = list(self.source), Steps.of(skills), []
-        rng.shuffle(images)
-        for image in images:
-            scene = self._index(image.id)
-            for _ in range(_TRIES):
-                operation, _ = rng.choice(ways)
-                drawn = sample(scene, len(skills), rng, operation, steps)
-                if drawn is not None and needed(drawn[0], scene).combination == skills:
-                    found.append((image, realise(drawn[0], rng)))
-                    break
-            if len(found) == N_COMBINATION:
-                break
-        return found
-
-    @functools.cached_property
-    def _index(self) -> Callable[[str], SceneIndex]:
-        return functools.cache(lambda image_id: SceneIndex(self.source.scenes[image_id]))
+    def _look(self) -> None:
+        """Take in what this or another process has kept: a rate is the same whoever asks."""
+        if self._cache.is_file():
+            kept = json.loads(self._cache.read_text(encoding="utf-8"))
+            if kept["key"] == self._key:
+                self._kept["uniform"] = kept["uniform"] or self._kept["uniform"]
+                self._kept["combinations"] |= kept["combinations"]
 
     def _keep(self) -> None:
+        self._look()
+        self._kept["key"] = self._key
         self._cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._cache.with_suffix(".new")
+        partial = self._cache.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(self._kept), encoding="utf-8")
         partial.replace(self._cache)
+
+
+@functools.cache
+def _exam(n: int) -> Exam:
+    """Questions at all depths, the same for all targets, some more than are asked for: some scenes offer no deep
+    question, and about one in twenty is missing."""
+    return uniform_exam(split=SPLIT, seed=SEED, n=n * 11 // 10, depths=range(1, MAX_DEPTH + 1))
+
+
+@functools.cache
+def _index(n: int) -> Callable[[str], SceneIndex]:
+    return functools.cache(lambda image_id: SceneIndex(_exam(n).source.scenes[image_id]))
+
+
+@functools.cache
+def questions_of(skills: Combination, n_exam: int, most: int) -> tuple[tuple[Image, str], ...]:
+    """At most so many questions that need just these skills, the same for all targets: drawn by the uniform sampler,
+    held to the operations and steps with which they can, and kept where every step is needed."""
+    ways = conceivable().get(skills)
+    if not ways or len(skills) > MAX_DEPTH:
+        return ()
+    rng = random.Random(f"{SEED}/{_name(skills)}")
+    images, steps, found = list(_exam(n_exam).source), Steps.of(skills), []
+    rng.shuffle(images)
+    for image in images:
+        scene = _index(n_exam)(image.id)
+        for _ in range(_TRIES):
+            operation, _ = rng.choice(ways)
+            drawn = sample(scene, len(skills), rng, operation, steps)
+            if drawn is not None and needed(drawn[0], scene).combination == skills:
+                found.append((image, realise(drawn[0], rng)))
+                break
+        if len(found) == most:
+            break
+    return tuple(found)
 
 
 @functools.cache

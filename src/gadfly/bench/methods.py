@@ -1,10 +1,12 @@
-"""The ways of asking that are compared, and how each is set up: read from settings.toml. Runs nothing."""
+"""The ways of asking that are compared, and how each is set up: read from settings.toml, and from tuning.json what was
+chosen by trials. Runs nothing."""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -12,6 +14,8 @@ from gadfly.errors import ConfigError
 from gadfly.settings import build
 
 SETTINGS = Path(__file__).parent / "settings.toml"
+TUNED = Path(__file__).parent / "tuning.json"
+"""What `gadfly bench tune` has chosen, if the settings are frozen."""
 
 Plan = Literal["sweep", "train", "collect, sweep", "collect, train"]
 
@@ -42,10 +46,23 @@ class _Entry:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_methods(path: Path = SETTINGS) -> dict[str, Method]:
-    """The methods by name, in the order of the file. Raises ConfigError for a file that cannot be used."""
-    common, methods = read_tables(path, "methods")
-    return {name: _method(name, build(_Entry, table, name), common) for name, table in methods.items()}
+def read_methods(path: Path = SETTINGS, tuned: Path | None = TUNED) -> dict[str, Method]:
+    """The methods by name, in the order of the file. What was chosen in the file `tuned`, where there is one, changes
+    the shipped settings; None leaves them as they are. Raises ConfigError for a file that cannot be used."""
+    common, tables = read_tables(path, "methods")
+    methods = {name: _method(name, build(_Entry, table, name), common) for name, table in tables.items()}
+    if path == SETTINGS and tuned is not None and tuned.is_file():
+        for name, one in json.loads(tuned.read_text(encoding="utf-8"))["methods"].items():
+            methods[name] = varied(methods[name], one["chosen"] or {}, name, methods[name].title)
+    return methods
+
+
+def varied(method: Method, changes: Mapping[str, Any], name: str, title: str) -> Method:
+    """The method under another name, with some settings changed; `collect` is the method's own. Raises ConfigError."""
+    settings = {key: value for key, value in changes.items() if key != "collect"}
+    collect = changes.get("collect", method.collect)
+    _check_collect(name, method.plan, collect)
+    return replace(method, name=name, title=title, collect=collect, settings={**method.settings, **settings})
 
 
 def read_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -60,17 +77,20 @@ def read_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _method(name: str, entry: Any, common: Mapping[str, Any]) -> Method:
-    collects = entry.plan.startswith("collect")
-    if collects != (0 < entry.collect < 1):
-        raise ConfigError(
-            f"methods.{name}.collect is {entry.collect}; it must be a share between 0 and 1 for a plan that collects, "
-            "and be left out otherwise"
-        )
+    _check_collect(name, entry.plan, entry.collect)
     if not entry.title:
         raise ConfigError(f"methods.{name} has no title")
     return Method(
         name, entry.title, entry.plan, entry.ours, entry.collect, entry.unavailable, {**common, **entry.settings}
     )
+
+
+def _check_collect(name: str, plan: str, collect: float) -> None:
+    if plan.startswith("collect") != (0 < collect < 1):
+        raise ConfigError(
+            f"methods.{name}.collect is {collect}; it must be a share between 0 and 1 for a plan that collects, and be "
+            "left out otherwise"
+        )
 
 
 def chosen(methods: Mapping[str, Method], names: Sequence[str]) -> list[Method]:

@@ -5,6 +5,7 @@ All calls of the target count: those of training, of what is fine-tuned on, and 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,9 +14,10 @@ from typing import Any
 
 from gadfly import run_folder, runs
 from gadfly.bench.found import Stretch
+from gadfly.bench.grid import OnProgress
 from gadfly.bench.methods import Method
 from gadfly.config import Config, from_dict, override
-from gadfly.errors import BudgetSpent
+from gadfly.errors import BudgetSpent, ConfigError
 from gadfly.models.ledger import TARGET
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.album import render
@@ -24,20 +26,23 @@ from gadfly.wiring import Wiring
 
 N_IMAGES = 600
 COLLECT, MAIN = "collect", "run"
-_SPARE = 1.5
+_SPARE = 4.0
 """More steps than the budget needs if every question took a call: those that repeat or cannot be read take none."""
-
-OnProgress = Callable[[int, int], None]
 
 
 def images_of(out: Path, seed: int) -> Path:
     """The images of a seed, drawn unless they are there. All methods ask about the same."""
     folder = out / f"images-{seed}"
     if not folder.exists():
-        partial = out / f"images-{seed}.partial"
+        partial = out / f"images-{seed}.{os.getpid()}"  # another worker may draw them too
         shutil.rmtree(partial, ignore_errors=True)
         render(partial, n=N_IMAGES, split="probe", seed=seed)
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            shutil.rmtree(partial)
     return folder
 
 
@@ -73,13 +78,15 @@ def search(
 ) -> list[Stretch]:
     """Spend `calls` calls of the target; what was asked, in its order. `out` is a folder of this search alone, made
     anew; the trained questioner stays in it if it is wanted. `on_progress` gets (done, in all) of what is under way.
-    Up to a step's calls are left over, since a step that would pass the limit is not begun."""
+    Up to a step's calls are left over, since a step that would pass the limit is not begun. Raises ConfigError where
+    not one step can be had of them, and where nothing was WRONG that could be fine-tuned on."""
     shutil.rmtree(out, ignore_errors=True)
     stretches = []
     settings: dict[str, Any] = {}
     if method.plan.startswith("collect"):
         collecting = config_of(method, target, images, out, seed, round(calls * method.collect))
-        collecting = override(collecting, {"name": COLLECT, "train.method": "rl"})
+        # Nobody looks at how novel these are.
+        collecting = override(collecting, {"name": COLLECT, "train.method": "rl", "reward.embedder": "hash"})
         stretches += _swept(collecting, on_progress)
         calls -= sum(stretch.calls for stretch in stretches)
         settings["train.sft.data"] = str(out / COLLECT)
@@ -93,6 +100,8 @@ def search(
             stretches += _trained(config, on_progress)
     if not keep_weights:  # the probes are what is kept
         drop_weights(out / MAIN)
+    if not any(stretch.probes for stretch in stretches):
+        raise ConfigError(f"the calls were spent before the first step of {method.title} was done; give more --calls")
     return stretches
 
 
@@ -110,7 +119,7 @@ def _swept(config: Config, on_progress: OnProgress | None, *, tune: bool = False
             store,
             split="train",
             questioner=tuned,
-            on_progress=None if on_progress is None else lambda done, total, _: on_progress(done, total),
+            on_progress=_told(on_progress, config, per=1),
         )
     return _stretches(config)
 
@@ -121,9 +130,17 @@ def _trained(config: Config, on_progress: OnProgress | None) -> list[Stretch]:
             Wiring(config),
             store,
             resume=False,
-            on_step=None if on_progress is None else lambda done, total, _: on_progress(done, total),
+            on_step=_told(on_progress, config, per=config.train.probes_per_step),
         )
     return _stretches(config)
+
+
+def _told(on_progress: OnProgress | None, config: Config, per: int) -> Callable[[int, int, object], None] | None:
+    """Tells how far the budget is spent, if each of `per` probes of a step takes a call."""
+    wanted = config.limits.max_target_calls
+    if on_progress is None or wanted is None:
+        return None
+    return lambda done, _, __: on_progress(min(wanted, done * per), wanted)
 
 
 def _stretches(config: Config) -> list[Stretch]:

@@ -1,76 +1,116 @@
 """From cells to a table: means over organisms and seeds, and ours against the best of the others. Knows no runs.
 
 Counts that grow with effort are rarefied to what all methods have: to the fewest calls of any cell, and to the fewest
-WRONG probes.
+WRONG probes. The raw ones stand beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
+from gadfly.analysis.statistics import Estimate
 from gadfly.bench.found import curve, rarefied
 from gadfly.bench.methods import Method
-from gadfly.bench.paired import Paired, best_of, paired
+from gadfly.bench.paired import Cells, Paired, best_of, mean_of, paired
 
 Cell = Mapping[str, Any]
 """What `cell.measured` says of a search, with "method", "organism" and "seed"."""
 
 
+FOUND = ("failing", "area", "planted_recall", "mode_precision", "fdr", "excess_fdr", "valid_rate")
+DISTINCT = (
+    *("wrong_skills", "wrong_combinations", "valid_combinations"),
+    *("wrong_skills_at_wrong", "wrong_combinations_at_wrong"),
+)
+RAW = ("calls", "wrong", "raw_skills", "raw_combinations", "five_images")
+DIVERSITY = ("self_bleu", "mean_cosine", "nearest_cosine", "vendi")
+"""The figures of a cell. DISTINCT kinds are rarefied, by calls unless they say by WRONG probes; RAW ones are counted as
+they are, `five_images` the combinations that were WRONG on five, failing or not; diversity is that of WRONG questions.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One method: the mean of each figure over organisms of its mean over seeds; None where no cell has it."""
+    """One method: of each figure the mean over organisms of its mean over seeds (`mean_of`)."""
 
     method: str
     title: str
     ours: bool
     n_cells: int
-    figures: Mapping[str, float | None]
+    figures: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class OnOrganism:
+    """One method on one organism: the means over seeds, and in how many of them every planted spot was recalled."""
+
+    method: str
+    title: str
+    organism: str
+    n_cells: int
+    failing: Estimate
+    planted_recall: Estimate
+    all_recalled: int
 
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """All methods, and each of ours against the best of the others by failing combinations. `n_calls` and `n_wrong` are
-    what was rarefied to."""
+    """All methods, the same organism by organism, and each of ours against the best of the others by failing
+    combinations. `n_calls` and `n_wrong` are what was rarefied to."""
 
     rows: tuple[Standing, ...]
+    on_organisms: tuple[OnOrganism, ...]
     n_calls: int
     n_wrong: int
     best_other: str | None
     against_best: Mapping[str, Paired]
 
 
-FOUND = (
-    *("failing", "area", "fdr", "excess_fdr", "valid_rate", "wrong_skills", "wrong_combinations"),
-    *("wrong_combinations_at_wrong", "valid_combinations", "planted_recall", "mode_precision"),
-)
-DIVERSITY = ("self_bleu", "mean_cosine", "nearest_cosine", "vendi")
-"""The figures of a cell. Distinct things are rarefied by calls, unless they say by WRONG probes; diversity is that of
-the WRONG questions."""
-
-
 def standings(cells: Sequence[Cell], methods: Mapping[str, Method], rng: np.random.Generator) -> Standings:
-    """The table of some cells; what a cell does not have is None."""
+    """The table of some cells; what no cell has is None."""
     n_calls = min((cell["calls"] for cell in cells), default=0)
     n_wrong = min((cell["wrong"] for cell in cells), default=0)
-    rows = []
+    rows: list[Standing] = []
+    on_organisms: list[OnOrganism] = []
     for name, method in methods.items():
         of = [cell for cell in cells if cell["method"] == name]
         if of:
-            figures = [figures_of(cell, n_calls, n_wrong) for cell in of]
-            means = {key: mean_over_organisms(of, [one[key] for one in figures]) for key in (*FOUND, *DIVERSITY)}
-            rows.append(Standing(name, method.title, method.ours, len(of), means))
+            made = means(of, [figures_of(cell, n_calls, n_wrong) for cell in of], rng)
+            rows.append(Standing(name, method.title, method.ours, len(of), made))
+            on_organisms += _on_organisms(method, of, rng)
     failing = {
         row.method: {(c["organism"], c["seed"]): float(len(c["failing"])) for c in cells if c["method"] == row.method}
         for row in rows
     }
     best = best_of(failing, [row.method for row in rows if not row.ours])
     against = {row.method: paired(failing[row.method], failing[best], rng) for row in rows if row.ours and best}
-    return Standings(tuple(rows), n_calls, n_wrong, best, against)
+    return Standings(tuple(rows), tuple(on_organisms), n_calls, n_wrong, best, against)
+
+
+def _on_organisms(method: Method, cells: Sequence[Cell], rng: np.random.Generator) -> Iterator[OnOrganism]:
+    for organism in dict.fromkeys(cell["organism"] for cell in cells):
+        of = [cell for cell in cells if cell["organism"] == organism]
+        made = means(of, [figures_of(cell, 0, 0) for cell in of], rng)
+        recalled = sum(_rate(cell, "planted_recall") == 1 for cell in of)
+        yield OnOrganism(
+            method.name, method.title, organism, len(of), made["failing"], made["planted_recall"], recalled
+        )
+
+
+def means(
+    cells: Sequence[Cell], figures: Sequence[Mapping[str, float | None]], rng: np.random.Generator
+) -> dict[str, Estimate]:
+    """Of each figure the mean over those cells that have it; `figures` are the cells', in their order."""
+    by_figure: dict[str, Cells] = {}
+    for key in figures[0]:
+        values = ((cell, one[key]) for cell, one in zip(cells, figures, strict=True))
+        by_figure[key] = {(cell["organism"], cell["seed"]): n for cell, n in values if n is not None}
+    return {key: mean_of(found, rng) for key, found in by_figure.items()}
 
 
 def curves(
@@ -95,24 +135,23 @@ def figures_of(cell: Cell, n_calls: int, n_wrong: int) -> dict[str, float | None
     def at_calls(kind: str) -> float | None:
         return rarefied(cell[kind], cell["calls"], n_calls)
 
-    def rate(kind: str) -> float | None:
-        value: float | None = (cell.get(kind) or [None])[0]
-        return value
+    def at_wrong(kind: str) -> float | None:
+        return rarefied(cell[kind], cell["wrong"], n_wrong)
 
     return {
         "failing": float(len(cell["failing"])),
         "area": cell["area"],
-        **{kind: rate(kind) for kind in ("fdr", "excess_fdr", "valid_rate", "planted_recall", "mode_precision")},
+        **{kind: _rate(cell, kind) for kind in ("fdr", "excess_fdr", "valid_rate", "planted_recall", "mode_precision")},
         **{kind: at_calls(kind) for kind in ("wrong_skills", "wrong_combinations", "valid_combinations")},
-        "wrong_combinations_at_wrong": rarefied(cell["wrong_combinations"], cell["wrong"], n_wrong),
-        **{kind: diverse[kind] for kind in ("self_bleu", "mean_cosine", "nearest_cosine", "vendi")},
+        **{f"{kind}_at_wrong": at_wrong(kind) for kind in ("wrong_skills", "wrong_combinations")},
+        **{kind: float(cell[kind]) for kind in ("calls", "wrong")},
+        "raw_skills": float(len(cell["wrong_skills"])),
+        "raw_combinations": float(len(cell["wrong_combinations"])),
+        "five_images": float(len(cell["found_at_call"])),
+        **{kind: diverse[kind] for kind in DIVERSITY},
     }
 
 
-def mean_over_organisms(cells: Sequence[Cell], values: Sequence[float | None]) -> float | None:
-    """The mean over organisms of the mean over an organism's cells, of those that have a value."""
-    by_organism: dict[str, list[float]] = {}
-    for cell, value in zip(cells, values, strict=True):
-        if value is not None:
-            by_organism.setdefault(cell["organism"], []).append(value)
-    return fmean(fmean(some) for some in by_organism.values()) if by_organism else None
+def _rate(cell: Cell, kind: str) -> float | None:
+    value: float | None = (cell.get(kind) or [None])[0]
+    return value

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from gadfly.analysis.figures import rate_text
+from gadfly.analysis.statistics import Estimate
 from gadfly.bench.methods import Method
 from gadfly.bench.paired import Paired
-from gadfly.bench.standings import DIVERSITY, FOUND, Standings
+from gadfly.bench.standings import DISTINCT, DIVERSITY, FOUND, RAW, Standings
 from gadfly.bench.tables import Table
 
 NAMES: Mapping[str, str] = {
@@ -17,8 +19,14 @@ NAMES: Mapping[str, str] = {
     "valid_rate": "valid",
     "wrong_skills": "WRONG skills",
     "wrong_combinations": "WRONG combinations",
-    "wrong_combinations_at_wrong": "the same at equal WRONG",
     "valid_combinations": "combinations asked",
+    "wrong_skills_at_wrong": "skills at equal WRONG",
+    "wrong_combinations_at_wrong": "combinations at equal WRONG",
+    "calls": "calls",
+    "wrong": "WRONG probes",
+    "raw_skills": "WRONG skills",
+    "raw_combinations": "WRONG combinations",
+    "five_images": "on five images",
     "planted_recall": "planted recall",
     "mode_precision": "mode precision",
     "self_bleu": "SelfBLEU",
@@ -26,12 +34,18 @@ NAMES: Mapping[str, str] = {
     "nearest_cosine": "nearest cosine",
     "vendi": "Vendi score",
 }
-TITLES = {"what each method found (means)": FOUND, "how different its WRONG questions are (means)": DIVERSITY}
+TITLES = {
+    "what each method found (means)": FOUND,
+    "how many kinds, rarefied (means)": DISTINCT,
+    "the same counted as they are (means)": RAW,
+    "how different its WRONG questions are (means)": DIVERSITY,
+}
+BY_ORGANISM = "organism by organism"
 
 _RATES = ("fdr", "excess_fdr", "valid_rate", "planted_recall", "mode_precision")
-_FORMATS: Mapping[str, Callable[[float], str]] = {
-    **dict.fromkeys(_RATES, "{:.1%}".format),
+_FORMATS: Mapping[str, Callable[[float | None], str]] = {
     **dict.fromkeys(("self_bleu", "mean_cosine", "nearest_cosine"), "{:.2f}".format),
+    **dict.fromkeys(("calls", "wrong"), "{:.0f}".format),
 }
 
 
@@ -41,7 +55,15 @@ def tables_of(made: Standings, methods: Mapping[str, Method]) -> list[Table]:
     for title, keys in TITLES.items():
         figures = ("cells", *(NAMES[key] for key in keys))
         tables.append(Table(title, ("method", *figures), _rows(made, methods, keys), figures))
-    return tables
+    figures = ("cells", NAMES["failing"], NAMES["planted_recall"], "all spots recalled")
+    rows = [
+        (
+            *(one.organism, one.title, str(one.n_cells), figure_text("failing", one.failing)),
+            *(figure_text("planted_recall", one.planted_recall), f"{one.all_recalled} of {one.n_cells}"),
+        )
+        for one in sorted(made.on_organisms, key=lambda one: one.organism)
+    ]
+    return [*tables, Table(BY_ORGANISM, ("organism", "method", *figures), rows, figures)]
 
 
 def _rows(made: Standings, methods: Mapping[str, Method], keys: Sequence[str]) -> list[tuple[str, ...]]:
@@ -49,14 +71,23 @@ def _rows(made: Standings, methods: Mapping[str, Method], keys: Sequence[str]) -
     return rows + [(one.title, "–", *("–" for _ in keys)) for one in methods.values() if one.unavailable is not None]
 
 
-def figure_text(key: str, value: float | None) -> str:
-    """A figure as people read it; a dash where there is none."""
-    return "–" if value is None else _FORMATS.get(key, "{:.1f}".format)(value)
+def figure_text(key: str, made: Estimate) -> str:
+    """A figure with its interval, where it has one, as people read it; a dash where there is none."""
+    if key in _RATES:
+        return rate_text(made)
+    if made.value is None:
+        return "–"
+    number = _FORMATS.get(key, "{:.1f}".format)
+    known = made.low is not None and made.high is not None
+    return number(made.value) + (f" ({number(made.low)} to {number(made.high)})" if known else "")
 
 
 def sentences(made: Standings, methods: Mapping[str, Method]) -> list[str]:
     """What the tables are rarefied to, ours against the best of the others, and what could not be had."""
-    said = [f"Distinct things are rarefied to {made.n_calls} calls, or to {made.n_wrong} WRONG probes."]
+    said = [
+        f"Kinds are rarefied to {made.n_calls} calls, or to {made.n_wrong} WRONG probes, which every cell has. "
+        "Intervals are over seeds within each organism, and need three."
+    ]
     for name, one in made.against_best.items():
         assert made.best_other is not None
         against = f"{methods[name].title} against {methods[made.best_other].title}"

@@ -23,10 +23,10 @@ from gadfly.analysis.modes import find_modes
 from gadfly.analysis.rates import rates
 from gadfly.analysis.transfer import transfers
 from gadfly.bench.fresh import weights_identity
-from gadfly.bench.grid import OnCell, keep, known
+from gadfly.bench.grid import OnCell, OnProgress, keep, known
 from gadfly.bench.methods import read_methods
 from gadfly.bench.pooled import kept_rate
-from gadfly.bench.search import OnProgress, config_of, images_of
+from gadfly.bench.search import config_of, images_of
 from gadfly.config import Config, override
 from gadfly.records import Probe
 from gadfly.store.sqlite import SqliteStore

@@ -13,10 +13,12 @@ from gadfly.bench.fresh import FreshProbes, weights_identity
 from gadfly.bench.grid import Place
 from gadfly.bench.keys import AnswerKey, key_of, read_key
 from gadfly.bench.making import checkpoint_folder, checkpoint_folders
+from gadfly.bench.organisms import probes_in_spots
+from gadfly.bench.proportions import Flags
 from gadfly.config import RewardConfig
 from gadfly.models.local import LocalModel
 from gadfly.protocols import Embedder
-from gadfly.records import Sampling
+from gadfly.records import Probe, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.target import ModelTarget
 from gadfly.testbed.album import SceneSource
@@ -39,6 +41,17 @@ class Yardstick:
         self.twin = twin
         self.embedder = embedder
         self.fresh = FreshProbes(functools.partial(open_target, target), weights_identity(target), cache, n_uniform)
+
+    @functools.cached_property
+    def fresh_valid(self) -> tuple[Probe, ...]:
+        """The uniform fresh probes that are valid."""
+        return tuple(probe for probe in self.fresh.uniform if probe.verdict.valid)
+
+    @functools.cached_property
+    def fresh_in_spots(self) -> Flags:
+        """Which of those lie in which spot of the key, shape S_N."""
+        assert self.key is not None
+        return probes_in_spots(self.key, self.fresh_valid, self.fresh.source.scenes)
 
     @functools.cached_property
     def fresh_measures(self) -> dict[str, Measures]:
@@ -93,3 +106,9 @@ class Yardsticks:
             "questioner": self._identity(bundled("questioner")),
             "fresh_probes": self._n_uniform,
         }
+
+
+@functools.lru_cache(maxsize=4)
+def yardsticks_of(out: Path, organisms: tuple[str, ...], n_uniform: int) -> Yardsticks:
+    """Those of a grid, the same ones each time: they hold models, scenes, and what was embedded."""
+    return Yardsticks(out, organisms, n_uniform)

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gadfly.analysis.bootstrap import bootstrap_rng
-from gadfly.cli.output import Bar, as_plain, print_json, progress, say, table
+from gadfly.cli.output import Bar, as_plain, complain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson
 
 if TYPE_CHECKING:
-    from gadfly.bench.grid import OnCell
-    from gadfly.bench.search import OnProgress
+    from gadfly.bench.grid import Filled, Grid, OnCell, OnProgress
     from gadfly.bench.tables import Table
 
 app = typer.Typer(help="Ways of asking, measured on models with planted blind spots.", no_args_is_help=True)
 
-QUICK_CALLS, QUICK_UNIFORM, QUICK_S = 384, 2000, 8 * 60.0
+QUICK_CALLS, QUICK_UNIFORM, QUICK_S = 320, 1000, 8 * 60.0
 """The quick look: calls, fresh probes, and seconds after which no cell is begun, so that ten minutes are kept."""
 QUICK_STEPS, QUICK_ASKED = 8, 256
 """Of the other benchmarks' quick looks: training steps, and questions that a frozen questioner asks."""
@@ -30,6 +29,9 @@ Organisms = Annotated[
     typer.Option("--organism", help="Which targets: bundled names, or folders with a key beside. Repeatable."),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Cells at a time, each in a process of its own with one thread and about 2 GB.")
+]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Another settings file than the shipped one.")]
 
 
@@ -41,6 +43,7 @@ def discovery(
     seeds: Seeds = 5,
     calls: Annotated[int, typer.Option(min=64, help="Calls of the target in each cell.")] = 5000,
     settings: SettingsFile = None,
+    workers: Workers = 1,
     quick: Annotated[
         bool, typer.Option("--quick", help="A first look in ten minutes: organism a, one seed, few calls.")
     ] = False,
@@ -50,7 +53,8 @@ def discovery(
     of the target, and what holds up is counted. Each method, organism and seed is a cell of its own, kept in OUT/cells;
     the command goes on where it was broken off."""
     from gadfly.bench import standings_text as text
-    from gadfly.bench.comparing import Comparison, run_comparison
+    from gadfly.bench.comparing import Comparison
+    from gadfly.bench.grid import filled
     from gadfly.bench.methods import SETTINGS, chosen, read_methods
     from gadfly.bench.standings import curves, standings
     from gadfly.bench.standings_figure import draw_discovery
@@ -63,17 +67,50 @@ def discovery(
     else:
         comparison = Comparison(out, wanted, organism or ["a", "b", "c"], range(seeds), calls)
     with progress("cells") as bar:
-        cells = run_comparison(comparison, *_telling(bar), until_s)
+        found = filled(comparison, *_telling(bar), until_s, workers)
+    cells = found.cells
     made = standings(cells, methods, bootstrap_rng())
     ours = {one.title for one in methods.values() if one.ours}
     figure = draw_discovery(curves(cells, methods), ours, out / "discovery.png")
     _tell(
         out,
         text.tables_of(made, methods),
-        [*text.sentences(made, methods), *_unbegun(len(list(comparison.grid.places())), len(cells), "cells")],
+        [*text.sentences(made, methods), *_unmade(comparison.grid, found)],
         figure,
-        {"standings": as_plain(made), "cells": str(out / "cells")} if as_json else None,
+        {"standings": as_plain(made), **_of_cells(out, found)} if as_json else None,
     )
+    _fail_where_broken(found)
+
+
+@app.command()
+def tune(
+    out: Annotated[Path, typer.Option(help="Folder for cells, table and tuning.json.")] = Path("runs/tuning"),
+    method: Annotated[list[str] | None, typer.Option(help="Which methods; all if left out. Repeatable.")] = None,
+    seeds: Seeds = 1,
+    calls: Annotated[int, typer.Option(min=64, help="Calls of the target in each cell.")] = 5000,
+    workers: Workers = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Try settings, the same number for each way of asking. All trials are on organism a; what was tried, what came of
+    it and what is chosen is OUT/tuning.json. Put into the package beside settings.toml, it is what the other benchmarks
+    use. The command goes on where it was broken off."""
+    from gadfly.bench import tuning_text as text
+    from gadfly.bench.comparing import Comparison
+    from gadfly.bench.grid import filled, keep
+    from gadfly.bench.methods import chosen, read_methods
+    from gadfly.bench.tuning import ORGANISM, read_trials, tuning
+
+    methods = read_methods(tuned=None)
+    wanted = [one.name for one in chosen(methods, method or [])]
+    trials = {name: some for name, some in read_trials(methods).items() if name in wanted}
+    tried = Comparison(out, [one.method for some in trials.values() for one in some], [ORGANISM], range(seeds), calls)
+    with progress("cells") as bar:
+        found = filled(tried, *_telling(bar), workers=workers)
+    made = tuning(found.cells, trials)
+    keep(out / "tuning.json", made)
+    said = [f"What is chosen is in {out / 'tuning.json'}.", *_unmade(tried.grid, found)]
+    _tell(out, [text.table_of(made, methods)], said, None, {**made, **_of_cells(out, found)} if as_json else None)
+    _fail_where_broken(found)
 
 
 @app.command()
@@ -140,6 +177,7 @@ def ablations(
     calls: Annotated[int, typer.Option(min=256, help="Calls of the target that each training takes.")] = 15000,
     n: Annotated[int, typer.Option("--n", min=1, help="Questions on held-out images before and after.")] = 1024,
     settings: SettingsFile = None,
+    workers: Workers = 1,
     quick: Annotated[
         bool, typer.Option("--quick", help="A first look in ten minutes: one seed, few calls, as many rows as fit.")
     ] = False,
@@ -149,10 +187,11 @@ def ablations(
     neighbours, KL, entropy, LoRA, SFT first, scaling, and a verifier that errs. Each row, organism and seed is a cell
     of its own, kept in OUT/cells; the command goes on where it was broken off."""
     from gadfly.bench import ablation_text as text
-    from gadfly.bench.ablating import Ablations, run_ablations
+    from gadfly.bench.ablating import Ablations
     from gadfly.bench.ablation_figure import draw_ablations
     from gadfly.bench.ablation_table import ablation_table
     from gadfly.bench.ablations import SETTINGS, chosen, read_ablations
+    from gadfly.bench.grid import filled
 
     until_s = time.monotonic() + QUICK_S if quick else None
     rows = read_ablations(settings or SETTINGS)
@@ -162,16 +201,17 @@ def ablations(
     else:
         varied = Ablations(out, wanted, organism or ["a"], range(seeds), calls, n)
     with progress("cells") as bar:
-        cells = run_ablations(varied, *_telling(bar), until_s)
-    made = ablation_table(cells, rows, bootstrap_rng())
+        found = filled(varied, *_telling(bar), until_s, workers)
+    made = ablation_table(found.cells, rows, bootstrap_rng())
     figure = draw_ablations(made, out / "ablations.png")
     _tell(
         out,
         text.tables_of(made),
-        [*text.sentences(made, list(rows.values())), *_unbegun(len(list(varied.grid.places())), len(cells), "cells")],
+        [*text.sentences(made, list(rows.values())), *_unmade(varied.grid, found)],
         figure,
-        {"table": as_plain(made), "cells": str(out / "cells")} if as_json else None,
+        {"table": as_plain(made), **_of_cells(out, found)} if as_json else None,
     )
+    _fail_where_broken(found)
 
 
 def _telling(bar: Bar) -> tuple[OnCell, OnProgress]:
@@ -190,6 +230,23 @@ def _telling(bar: Bar) -> tuple[OnCell, OnProgress]:
     return begun, going_on
 
 
+def _unmade(grid: Grid[Any], found: Filled) -> list[str]:
+    broken = [f"{one.title} broke: {one.reason} ({one.file})." for one in found.broken]
+    wanted = len(list(grid.places())) - len(broken)
+    return broken + _unbegun(wanted, len(found.cells), "cells")
+
+
+def _of_cells(out: Path, found: Filled) -> dict[str, Any]:
+    return {"cells": str(out / "cells"), "broken": as_plain([(one.title, one.reason) for one in found.broken])}
+
+
+def _fail_where_broken(found: Filled) -> None:
+    """The tables stand, and yet the command has not done what it was asked for."""
+    if found.broken:
+        complain(f"{len(found.broken)} cells broke; the same command tries them again")
+        raise typer.Exit(1)
+
+
 def _unbegun(n_wanted: int, n_made: int, what: str) -> list[str]:
     if n_made == n_wanted:
         return []
@@ -197,7 +254,7 @@ def _unbegun(n_wanted: int, n_made: int, what: str) -> list[str]:
 
 
 def _tell(
-    out: Path, tables: Sequence[Table], sentences: Sequence[str], figure: Path, data: Mapping[str, Any] | None
+    out: Path, tables: Sequence[Table], sentences: Sequence[str], figure: Path | None, data: Mapping[str, Any] | None
 ) -> None:
     """Write OUT/table.md, and print the same; or `data` in its place as JSON, if there is any."""
     from gadfly.bench.tables import as_markdown
@@ -206,11 +263,11 @@ def _tell(
     out.mkdir(parents=True, exist_ok=True)
     written.write_text(as_markdown(tables, sentences), encoding="utf-8")
     if data is not None:
-        print_json({**data, "tables": str(written), "figure": str(figure)})
+        print_json({**data, "tables": str(written), "figure": None if figure is None else str(figure)})
         return
     for one in tables:
         table(one.title, one.columns, one.rows, numeric=one.numeric)
         say()
     for sentence in sentences:
         say(sentence)
-    say(f"The tables are in {written}, the figure in {figure}.")
+    say(f"The tables are in {written}" + ("." if figure is None else f", the figure in {figure}."))

@@ -35,20 +35,27 @@ class BestOfQuestioner:
         rng = random.Random(seed)
         # One seed each: a server that is given one seed twice gives one answer twice.
         rounds = [self._questioner.ask(images, rng.getrandbits(31)) for _ in range(self._candidates)]
-        chosen = []
-        for candidates in zip(*rounds, strict=True):
-            chosen.append(candidates[0] if rng.random() < self._explore else self._best(candidates))
-        return chosen
+        asked = list(zip(*rounds, strict=True))
+        return [
+            candidates[0 if rng.random() < self._explore else best]
+            for candidates, best in zip(asked, self._best(asked), strict=True)
+        ]
 
     def learn_from(self, probes: Sequence[Probe]) -> None:
         decided = [probe for probe in probes if probe.verdict.decided and parse_question(probe.question) is not None]
         self._predictor.learn([p.question for p in decided], [p.verdict is Verdict.WRONG for p in decided])
 
-    def _best(self, candidates: Sequence[Completion]) -> Completion:
-        questions = [None if one.text is None else parse_question(one.text) for one in candidates]
-        readable = [place for place, question in enumerate(questions) if question is not None]
-        if not readable:
-            return candidates[0]
-        promise = self._predictor.predict([question for question in questions if question is not None])
-        best, _ = max(zip(readable, promise, strict=True), key=lambda one: (one[1], -one[0]))
-        return candidates[best]
+    def _best(self, asked: Sequence[Sequence[Completion]]) -> list[int]:
+        """The place of the most promising candidate of each image. All are predicted at once: an embedding model is
+        slow with a few texts at a time."""
+        questions = [
+            (place, at, question)
+            for place, candidates in enumerate(asked)
+            for at, one in enumerate(candidates)
+            if one.text is not None and (question := parse_question(one.text)) is not None
+        ]
+        promise = self._predictor.predict([question for _, _, question in questions])
+        best: dict[int, tuple[float, int]] = {}
+        for (place, at, _), chance in zip(questions, promise, strict=True):
+            best[place] = max(best.get(place, (-1.0, 0)), (float(chance), -at))
+        return [-best[place][1] if place in best else 0 for place in range(len(asked))]

@@ -115,6 +115,9 @@ class Ungrammatical(Exception):
         self.reason = reason
 
 
+# A question is read by the verifier, by whoever names its skills, and again by each analysis; a predictor of failures
+# reads its whole window at every step.
+@functools.lru_cache(maxsize=32_768)
 def parse(text: str) -> Program:
     """The program that a question means. Case, blanks and the closing mark do not matter.
 
