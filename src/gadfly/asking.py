@@ -64,7 +64,7 @@ def learning_questioner(
                 explore=config.explore,
             )
         case _:
-            return _archive(config, model, template, how, annotator, families)
+            return _archive(config, model, template, how, annotator, topics, families)
 
 
 def _archive(
@@ -73,6 +73,7 @@ def _archive(
     template: str,
     how: Sampling,
     annotator: Annotator | None,
+    topics: Topics,
     families: Mapping[str, str] | None,
 ) -> LearningQuestioner:
     from gadfly.rewards.lexical import similarity
@@ -81,7 +82,7 @@ def _archive(
 
     assert annotator is not None, "checked above"
     return ArchiveQuestioner(
-        Asker(model, template, how, Topics(config.focus, config.focus_share)),
+        Asker(model, template, how, topics),
         annotator,
         similarity,
         topics=families,

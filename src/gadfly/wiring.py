@@ -45,7 +45,7 @@ from gadfly.protocols import (
 )
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
-from gadfly.roles.questioner import parse_question, questioner_chat, questioner_prompt
+from gadfly.roles.questioner import Prompts, parse_question, questioner_chat
 from gadfly.roles.topics import Topics
 
 if TYPE_CHECKING:
@@ -206,8 +206,8 @@ class Wiring:
     def prompt_chat(self) -> Callable[[Image, int], Chat]:
         """What the questioner in training is asked about an image that has this place in the order of all, as in a
         sweep."""
-        template, topics = load_prompt(self.config.questioner.prompt or "questioner"), self.topics
-        return lambda image, place: questioner_chat(image, questioner_prompt(template, topics.at(place)))
+        prompts = Prompts(load_prompt(self.config.questioner.prompt or "questioner"), self.topics)
+        return lambda image, place: questioner_chat(image, prompts.at(place))
 
     @property
     def topics(self) -> Topics:

@@ -9,7 +9,7 @@ from typing import final
 from gadfly.protocols import ChatModel
 from gadfly.records import Completion, Image, Probe, Sampling
 from gadfly.roles.prompts import quote
-from gadfly.roles.questioner import questioner_chat, questioner_prompt
+from gadfly.roles.questioner import Prompts, questioner_chat, questioner_prompt
 from gadfly.roles.topics import NO_TOPICS, Topics
 
 
@@ -33,18 +33,17 @@ class Asker:
     """
 
     def __init__(self, model: ChatModel, template: str, sampling: Sampling, topics: Topics = NO_TOPICS) -> None:
-        for topic in topics.words:
-            questioner_prompt(template, topic)
         self._model = model
         self._template = template
         self._sampling = sampling
-        self._topics = topics
+        self._prompts = Prompts(template, topics)
 
     def ask(self, wishes: Sequence[Wish], seed: int) -> list[Completion]:
         """One reply a wish, in order; the same seed gives the same ones."""
         chats = []
         for place, wish in enumerate(wishes):
-            prompt = questioner_prompt(self._template, wish.topic or self._topics.at(seed + place))
+            named = wish.topic and questioner_prompt(self._template, wish.topic)
+            prompt = named or self._prompts.at(seed + place)
             chats.append(questioner_chat(wish.image, f"{wish.note}\n\n{prompt}" if wish.note else prompt))
         return self._model.complete(chats, replace(self._sampling, seed=seed))
 

@@ -44,6 +44,19 @@ def questioner_prompt(template: str, focus: str = "") -> str:
     return fill(template.replace("{focus}\n", ""), focus="")
 
 
+class Prompts:
+    """The texts that ask for a question at each place of all that are asked, filled once.
+
+    Raises ConfigError where there is a topic and the template has no {focus} slot."""
+
+    def __init__(self, template: str, topics: Topics = NO_TOPICS) -> None:
+        self._topics = topics
+        self._texts = {topic: questioner_prompt(template, topic) for topic in ("", *topics.words)}
+
+    def at(self, place: int) -> str:
+        return self._texts[self._topics.at(place)]
+
+
 def questioner_chat(image: Image, prompt: str) -> Chat:
     """The chat that asks for one question about one image, given a filled prompt."""
     return (Message("user", (image, prompt)),)
@@ -95,16 +108,10 @@ class ModelQuestioner:
     and calls an unparsable one INVALID, for training's rollouts and a sweep's questions alike."""
 
     def __init__(self, model: ChatModel, template: str, sampling: Sampling, topics: Topics = NO_TOPICS) -> None:
-        for topic in topics.words:
-            questioner_prompt(template, topic)
         self._model = model
-        self._template = template
-        self._topics = topics
+        self._prompts = Prompts(template, topics)
         self._sampling = sampling
 
     def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
-        chats = [
-            questioner_chat(image, questioner_prompt(self._template, self._topics.at(seed + place)))
-            for place, image in enumerate(images)
-        ]
+        chats = [questioner_chat(image, self._prompts.at(seed + place)) for place, image in enumerate(images)]
         return self._model.complete(chats, replace(self._sampling, seed=seed))
