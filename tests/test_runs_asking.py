@@ -143,3 +143,20 @@ def test_the_others_rewards_train_a_questioner(kind: str, images: Path, tmp_path
         assert calls <= 16
     else:  # each different question about an image: its answer, and three more
         assert 16 < calls <= 64 and calls % 4 == 0
+
+
+@pytest.mark.parametrize("method", ["rl", "sft_own"])
+def test_a_prompt_without_a_place_for_topics_is_refused_before_anything_is_begun(
+    method: str, images: Path, tmp_path: Path
+) -> None:
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Ask one question about the image.\n", encoding="utf-8")
+    config = config_of(
+        images,
+        tmp_path,
+        {"questioner.focus": ("counting",), "questioner.prompt": str(prompt), "train.method": method},
+    )
+    with run_folder.opened(config, resume=False) as store:
+        with pytest.raises(ConfigError, match=r"lacks the slot \{focus\}"):
+            runs.train(Wiring(config), store, resume=False)
+        assert store.attempts("train") == []

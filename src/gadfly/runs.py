@@ -41,7 +41,7 @@ def train(
     if resume and (folder / TRAINED).exists() and (first_step >= config.train.steps or not by_rl):
         return folder / TRAINED
     # What can be found wanting is built before the attempt begins; SFT needs neither target nor verifier.
-    trainee, placed = wiring.trainee, settle(config.train, config.questioner)
+    trainee, placed, prompt_chat = wiring.trainee, settle(config.train, config.questioner), wiring.prompt_chat
     images, pairs = images_of(folder, wiring, "train"), wiring.sft_pairs()
     probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward()) if by_rl else None
     with sitting(store, PHASE, first_step, wiring.ledger) as attempt:
@@ -55,7 +55,7 @@ def train(
             images=images,
             pairs=pairs,
             open_image=wiring.source.open,
-            prompt_chat=wiring.prompt_chat,
+            prompt_chat=prompt_chat,
             topic_at=wiring.topics.at,
             questioner_path=trainee,
             probing=probing,
@@ -82,7 +82,7 @@ def _train_on_own_failures(
     first_step = first_step_of(store, PHASE)
     if first_step >= steps and (folder / TRAINED).exists():
         return folder / TRAINED
-    trainee, placed = wiring.trainee, settle(config.train, config.questioner)
+    trainee, placed, prompt_chat = wiring.trainee, settle(config.train, config.questioner), wiring.prompt_chat
     images, reward = images_of(folder, wiring, "train"), wiring.reward()
     probing = wiring.probing(UsageKept(store, wiring.ledger), reward)
 
@@ -120,7 +120,7 @@ def _train_on_own_failures(
             ask=ask,
             failures=failures,
             open_image=wiring.source.open,
-            prompt_chat=wiring.prompt_chat,
+            prompt_chat=prompt_chat,
             questioner_path=trainee,
             run_dir=folder,
             placed=placed,
