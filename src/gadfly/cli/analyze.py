@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from gadfly.cli.output import as_plain, print_json
+from gadfly.cli.output import print_json
 from gadfly.cli.parameters import AsJson, MovedImages, RunPhase, Settings
 from gadfly.cli.phase_findings import read_phase
+from gadfly.plain_data import as_plain
 
 AnnotatorName = Annotated[
     str | None,

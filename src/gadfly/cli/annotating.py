@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gadfly.cli.output import as_plain, progress, remark, say
+from gadfly.cli.output import progress, remark, say
 from gadfly.errors import EndpointError, ModelError
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.analysis.annotations import Kept

@@ -9,12 +9,13 @@ import typer
 
 from gadfly.analysis.figures import rate_text
 from gadfly.cli.options import limits, with_given
-from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
+from gadfly.cli.output import plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, RunPhase
 from gadfly.cli.phase_findings import Phase, read_phase
 from gadfly.cli.remarks import warn_of_one_model_for_two
 from gadfly.cli.wording import no_mode_text
 from gadfly.errors import BudgetSpent, ImageError
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.analysis.figures import rate_text
-from gadfly.cli.output import as_plain, plain, print_json, say, table
+from gadfly.cli.output import plain, print_json, say, table
 from gadfly.cli.parameters import AsJson, MovedImages, RunPhase
 from gadfly.cli.phase_findings import Phase, read_phase
 from gadfly.cli.wording import NOTHING, answer_text, no_mode_text, place_text
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.analysis.modes import ModeSearch

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gadfly.cli.annotating import Named, annotated
-from gadfly.cli.output import as_plain, progress, remark
+from gadfly.cli.output import progress, remark
 from gadfly.cli.reading import folder_and_phase, one_phase
 from gadfly.errors import ConfigError, ImageError, StoreError, TestbedError
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.analysis.annotations import Kept

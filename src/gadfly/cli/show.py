@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
+from gadfly.cli.output import plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson, RunPhase
 from gadfly.cli.reading import folder_and_phase, known_phase
 from gadfly.errors import ConfigError
+from gadfly.plain_data import as_plain
 from gadfly.store.phases import phases_of
 
 if TYPE_CHECKING:
