@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from gadfly.cli.output import print_json, progress
 from gadfly.cli.parameters import AsJson, RunPhases
-from gadfly.cli.reading import folder_and_phase, known_phase
+from gadfly.cli.reading import folder_and_phase
 from gadfly.errors import StoreError
 from gadfly.plain_data import as_plain
-from gadfly.store.phases import phases_of
+from gadfly.store.phases import known_phase, phases_of
 
 if TYPE_CHECKING:
     from gadfly.records import Probe, Usage
