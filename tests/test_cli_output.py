@@ -22,7 +22,7 @@ from cli_calls import Cli
 from gadfly.analysis.figures import points_text, rate_text
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
-from gadfly.cli.output import as_plain, plain, progress, say, table
+from gadfly.cli.output import plain, progress, say, table
 from gadfly.cli.rate_tables import compared, print_compared, print_examples, print_summary
 from gadfly.cli.summary import summarise_over
 from gadfly.records import Completion, Image, Probe, ProbeKey, Turn, Verdict
@@ -319,17 +319,3 @@ def test_a_long_stage_is_never_silent(capsys: pytest.CaptureFixture[str], monkey
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in said] == ["training"] * 5 + ["measuring"]
     assert said[-1] == "measuring: 5/10, 40 s, about 40 s left"
-
-
-def test_records_become_json() -> None:
-    import numpy as np
-
-    rate = Rate(np.float64(0.5), None, None, 2, 1)
-    made = as_plain({("a", 1): rate, "n": np.int64(3), "b": True, "s": {1}})
-    assert made == {
-        "('a', 1)": {"value": 0.5, "low": None, "high": None, "n": 2, "successes": 1},
-        "n": 3,
-        "b": True,
-        "s": [1],
-    }
-    assert type(made["n"]) is int and made["b"] is True

@@ -1,5 +1,6 @@
 """Asks afresh about failure modes: a mode's own questions, and paraphrases of them, about images that were never asked
-about. Knows modes and the probing loop; nothing of where questions first came from.
+about. Knows modes, the probing loop, and how a store tells for which mode a probe was made; not where questions first
+came from.
 
     texts of the mode × fresh images ──▶ paraphrase every other one ──▶ does it fit? ──▶ probing loop
 
@@ -21,6 +22,7 @@ from gadfly.images.order import image_order
 from gadfly.probing import Probing, Written
 from gadfly.protocols import Paraphraser, ProbeStore, Verifier
 from gadfly.records import Completion, Image, Probe, ProbeKey, Question, Turn
+from gadfly.store.sqlite import SqliteStore
 
 OnConfirming = Callable[[int, int, str], None]
 
@@ -158,6 +160,17 @@ class Confirming:
         ]
         fits = [p.verdict.valid and covers(mode, items) for p, items in zip(probes, self.items_of(probes), strict=True)]
         return [ask for ask, one in zip(asks, fits, strict=True) if one]
+
+
+def made_for(store: SqliteStore, phase: str) -> dict[str, list[Probe]]:
+    """The probes of a confirming phase by the id of the mode that they were made for; steps that are not whole have
+    none."""
+    mode_of = {one.step: str(one.metrics[MODE]) for one in store.steps(phase)}
+    found: dict[str, list[Probe]] = {}
+    for probe in store.probes(phase):
+        if probe.key.step in mode_of:
+            found.setdefault(mode_of[probe.key.step], []).append(probe)
+    return found
 
 
 @final

@@ -6,12 +6,14 @@ Each is a phase of its own in the same store, says of what and by whom it is, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from gadfly.analysis.confirmation import MIN_IMAGES
 from gadfly.analysis.modes import Mode
-from gadfly.confirming import MODE, Confirming, OnConfirming
+from gadfly.confirming import Confirming, OnConfirming, made_for
 from gadfly.counts import Counts
-from gadfly.errors import StoreError
+from gadfly.errors import ImageError, StoreError
+from gadfly.phase_findings import Phase
 from gadfly.probing import Probing
 from gadfly.protocols import Target
 from gadfly.records import Probe
@@ -21,6 +23,9 @@ from gadfly.runs import OnSweep
 from gadfly.sittings import UsageKept, counts_of, first_step_of, sitting
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
+
+MAX_FRESH: Final = 1000
+"""So many fresh images are made use of: each mode needs 20, and all that are used are measured."""
 
 
 def rejudge(
@@ -86,6 +91,33 @@ def _replay(
         )
 
 
+def to_confirm(
+    phase: Phase, modes: Sequence[Mode], wiring: Wiring, *, per_mode: int, per_mode_valid: int
+) -> Confirming:
+    """How modes of a phase are asked about afresh, about the images in the folder of `wiring` that it never asked
+    about. Raises ImageError where these are too few."""
+    asked = {image.id for probe in phase.probes for image in probe.images}
+    fresh = sorted((image for image in wiring.source if image.id not in asked), key=lambda image: image.id)
+    if len(fresh) < MIN_IMAGES:
+        raise ImageError(
+            f"{wiring.config.images.path} has {len(fresh)} images that {phase.title} did not ask about, and "
+            f"{MIN_IMAGES} are needed; give --images FOLDER with others"
+        )
+    fresh = fresh[:MAX_FRESH]
+    by_picture = any(item.startswith("image:") for mode in modes for item in mode.items)
+    return Confirming(
+        source=phase.probes,
+        images=fresh,
+        items_of=phase.items_of(fresh if by_picture else (), wiring),
+        verifier=wiring.foreseeing_verifier,
+        paraphraser=wiring.paraphraser,
+        per_mode=per_mode,
+        per_mode_valid=per_mode_valid,
+        batch=wiring.config.sweep.batch_size,
+        seed=wiring.config.seed,
+    )
+
+
 def confirm(
     wiring: Wiring,
     store: SqliteStore,
@@ -116,14 +148,3 @@ def confirm(
             first_step=first_step,
             on_progress=on_progress,
         )
-
-
-def made_for(store: SqliteStore, phase: str) -> dict[str, list[Probe]]:
-    """The probes of a confirming phase by the id of the mode that they were made for; steps that are not whole have
-    none."""
-    mode_of = {one.step: str(one.metrics[MODE]) for one in store.steps(phase)}
-    found: dict[str, list[Probe]] = {}
-    for probe in store.probes(phase):
-        if probe.key.step in mode_of:
-            found.setdefault(mode_of[probe.key.step], []).append(probe)
-    return found

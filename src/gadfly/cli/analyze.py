@@ -4,13 +4,17 @@ annotator that is one.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gadfly.cli.output import as_plain, print_json
+from gadfly.cli.output import print_json
 from gadfly.cli.parameters import AsJson, MovedImages, RunPhase, Settings
-from gadfly.cli.phase_findings import read_phase
+from gadfly.cli.phases import Stages, read_phase
+from gadfly.plain_data import as_plain
+
+if TYPE_CHECKING:
+    from gadfly.annotating import Named
 
 AnnotatorName = Annotated[
     str | None,
@@ -36,14 +40,26 @@ def analyze(
     questioner can show has been seen. Written to RUN/findings/PHASE and printed."""
     from gadfly.cli.options import with_annotator
 
-    phase = read_phase(run, images, lambda own: with_annotator(own, annotator, annotator_url, vocabulary, settings))
-    found = phase.analyse(phase.conditions())
-    files = phase.write(found) + phase.draw(found)
+    with Stages() as stages:
+        phase = read_phase(
+            run, images, stages, lambda own: with_annotator(own, annotator, annotator_url, vocabulary, settings)
+        )
+        found = phase.analyse()
+    from gadfly.report.courses import draw_courses
+
+    files = phase.write(found) + draw_courses(found, phase.folder.path)
     if as_json:
         where = {"run": str(phase.run), "phase": phase.name, "files": [str(path) for path in files]}
-        print_json({**where, **as_plain(found), **phase.named.said()})
+        print_json({**where, **as_plain(found), **_said(phase.named)})
         return
-    from gadfly.cli.analyze_tables import print_findings
+    from gadfly.cli.analyze_tables import print_findings, print_named
 
     print_findings(phase.title, phase.probes, found, files)
-    phase.named.print()
+    print_named(phase.named)
+
+
+def _said(named: Named) -> dict[str, Any]:
+    """Nothing where no model was asked."""
+    if named.unknown is None:
+        return {}
+    return {"annotator": as_plain(named.unknown), "names": as_plain(named.names), "usage": as_plain(named.usage())}

@@ -11,7 +11,9 @@ from gadfly.analysis.figures import rate_text
 from gadfly.analysis.findings import Findings
 from gadfly.analysis.modes import Confirmation, Mode, ModeSearch
 from gadfly.analysis.taxonomy import Node
+from gadfly.annotating import Named
 from gadfly.cli.output import say, table
+from gadfly.cli.usage import print_usage
 from gadfly.cli.wording import example_text, no_mode_text, number_text, place_text
 from gadfly.records import Probe, ProbeKey
 
@@ -75,6 +77,23 @@ def _print_modes(search: ModeSearch, probes: Mapping[ProbeKey, Probe]) -> None:
         say(f"Found, but not borne out by the other images: {'; '.join(fallen[:MAX_FAILING])}{more}.")
     if search.n_without_skills:
         say(f"The skills of {search.n_without_skills:,} probes are unknown; they count as needing none.")
+
+
+def print_named(named: Named) -> None:
+    """What came of asking the annotator; nothing where no model was asked."""
+    if named.unknown is None:
+        return
+    say()
+    if named.names is not None:
+        n_skills = len(set(named.names.skills.values()))
+        say(f"The annotator named {len(named.names.skills)} skills, which were merged into {n_skills}.")
+    lost = named.unknown["errors"] + named.unknown["unreadable"]
+    if lost:
+        say(
+            f"Of {lost} of {named.unknown['asked']} questions it is not known what they need: the annotator failed at "
+            f"{named.unknown['errors']}, and its reply to {named.unknown['unreadable']} cannot be read."
+        )
+    print_usage({"": named.usage()})
 
 
 def _mode_row(mode: Mode) -> tuple[str, ...]:

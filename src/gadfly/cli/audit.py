@@ -10,11 +10,12 @@ import typer
 
 from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.cli.options import limits
-from gadfly.cli.output import as_plain, print_json, say
+from gadfly.cli.output import print_json, say
 from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, MovedImages, RunPhase
 from gadfly.cli.reading import folder_and_phase, one_phase
 from gadfly.cli.rejudge import config_of
 from gadfly.errors import StoreError
+from gadfly.plain_data import as_plain
 from gadfly.store.phases import own_phases
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gadfly.analysis.bootstrap import bootstrap_rng
-from gadfly.cli.output import Bar, as_plain, complain, print_json, progress, say, table
+from gadfly.cli.output import Bar, complain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.bench.grid import Filled, Grid, OnCell, OnProgress

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gadfly.cli.output import as_plain, print_json, progress
+from gadfly.cli.output import print_json, progress
 from gadfly.cli.parameters import AsJson, RunPhases
-from gadfly.cli.reading import folder_and_phase, known_phase
+from gadfly.cli.reading import folder_and_phase
 from gadfly.errors import StoreError
-from gadfly.store.phases import phases_of
+from gadfly.plain_data import as_plain
+from gadfly.store.phases import known_phase, phases_of
 
 if TYPE_CHECKING:
     from gadfly.records import Probe, Usage

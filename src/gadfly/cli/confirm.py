@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gadfly.analysis.figures import rate_text
 from gadfly.cli.options import limits, with_given
-from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
+from gadfly.cli.output import plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, RunPhase
-from gadfly.cli.phase_findings import Phase, read_phase
+from gadfly.cli.phases import Stages, read_phase
 from gadfly.cli.remarks import warn_of_one_model_for_two
 from gadfly.cli.wording import no_mode_text
-from gadfly.errors import BudgetSpent, ImageError
+from gadfly.errors import BudgetSpent
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gadfly.analysis.findings import Findings
     from gadfly.analysis.modes import Mode
-    from gadfly.records import Image
+    from gadfly.confirming import Confirming
+    from gadfly.phase_findings import Phase
     from gadfly.wiring import Wiring
-
-MAX_FRESH = 1000
-"""So many fresh images are made use of: each mode needs 20, and all that are used are measured."""
 
 FreshImages = Annotated[
     str | None, typer.Option("--images", help="Folder of fresh images; the run's own, as far as unused, if left out.")
@@ -46,23 +44,25 @@ def confirm(
     """Ask afresh about each failure mode, on fresh images. What is asked are its own questions and paraphrases of them.
     A mode is confirmed by 30 valid probes about 20 images with a failure rate reliably above the phase's own; what does
     not hold is kept and marked. Given again, it goes on where it ended."""
-    phase = read_phase(run, None)
-    found = phase.analyse(phase.conditions())
-    files = [str(path) for path in phase.write(found)]
-    modes = sorted(found.search.modes, key=lambda mode: mode.held_up is not True)[:max_modes]
-    if not modes:
-        _print(phase, found, modes, None, files, as_json)
-        return
-    wiring = _wiring(phase, images, max_calls, max_cost, max_time)
-    fresh = _fresh(phase, wiring)
-    limit, reworded = _ask(phase, modes, wiring, fresh, per_mode, valid)
-    phase = read_phase(phase.title, None)
-    phase.keep_groundings(phase.confirming, wiring)
-    found = _with_confirmations(phase, found)
+    from gadfly.followups import to_confirm
+
+    with Stages() as stages:
+        phase = read_phase(run, None, stages)
+        found = phase.analyse()
+        files = [str(path) for path in phase.write(found)]
+        modes = sorted(found.search.modes, key=lambda mode: mode.held_up is not True)[:max_modes]
+        if not modes:
+            _print(phase, found, modes, None, files, as_json)
+            return
+        wiring = _wiring(phase, images, max_calls, max_cost, max_time)
+        how = to_confirm(phase, modes, wiring, per_mode=per_mode, per_mode_valid=valid)
+        limit = _ask(phase, modes, wiring, how)
+        phase = read_phase(phase.title, None, stages)
+        found = phase.with_confirmations(found, wiring)
     files = [str(path) for path in phase.write(found)]
     wanted = {mode.id for mode in modes}
     _print(phase, found, [mode for mode in found.search.modes if mode.id in wanted], limit, files, as_json)
-    if not reworded and not as_json:
+    if how.paraphraser is None and not as_json:
         say("Nobody can reword questions here: neither the testbed's grammar nor a questioner that takes texts alone.")
 
 
@@ -77,60 +77,21 @@ def _wiring(
     return Wiring(config)
 
 
-def _fresh(phase: Phase, wiring: Wiring) -> list[Image]:
-    """The images that the phase never asked about, by their ids: in no order that means anything. Raises ImageError
-    where they are too few."""
-    from gadfly.analysis.confirmation import MIN_IMAGES
-
-    used = {image.id for probe in phase.probes for image in probe.images}
-    fresh = sorted((image for image in wiring.source if image.id not in used), key=lambda image: image.id)
-    if len(fresh) < MIN_IMAGES:
-        raise ImageError(
-            f"{wiring.config.images.path} has {len(fresh)} images that {phase.title} did not ask about, and "
-            f"{MIN_IMAGES} are needed; give --images FOLDER with others"
-        )
-    return fresh[:MAX_FRESH]
-
-
-def _ask(
-    phase: Phase, modes: Sequence[Mode], wiring: Wiring, fresh: Sequence[Image], per_mode: int, valid: int
-) -> tuple[str | None, bool]:
-    """(which limit ended it, None where none did; whether questions could be reworded)."""
+def _ask(phase: Phase, modes: Sequence[Mode], wiring: Wiring, how: Confirming) -> str | None:
+    """Which limit ended it, None where none did."""
     from gadfly import followups
-    from gadfly.confirming import Confirming
     from gadfly.store.sqlite import SqliteStore
 
-    by_picture = any(item.startswith("image:") for mode in modes for item in mode.items)
-    conditions = phase.conditions(fresh if by_picture else (), wiring)
-    how = Confirming(
-        source=phase.probes,
-        images=fresh,
-        items_of=phase.items_of(conditions, wiring),
-        verifier=wiring.foreseeing_verifier,
-        paraphraser=wiring.paraphraser,
-        per_mode=per_mode,
-        per_mode_valid=valid,
-        batch=wiring.config.sweep.batch_size,
-        seed=wiring.config.seed,
-    )
     try:
         with SqliteStore.open(phase.run) as store, progress("asking afresh") as bar:
             followups.confirm(
                 wiring, store, modes, how, source=phase.name, phase=f"{phase.name}.confirm", on_progress=bar.update
             )
     except BudgetSpent as spent:
-        return str(spent), how.paraphraser is not None
+        return str(spent)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("; what was asked is kept, and the same command goes on from there") from None
-    return None, how.paraphraser is not None
-
-
-def _with_confirmations(phase: Phase, found: Findings) -> Findings:
-    from gadfly.analysis.confirmation import with_confirmations
-
-    items_of = phase.items_of(phase.conditions())
-    search = with_confirmations(found.search, phase.probes, phase.made_for, items_of, found.failure)
-    return replace(found, search=search)
+    return None
 
 
 def _print(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.output import Bar, as_plain, print_json, progress, remark, say
+from gadfly.cli.output import Bar, print_json, progress, remark, say
 from gadfly.cli.parameters import AsJson
 from gadfly.errors import StoreError
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.records import Probe

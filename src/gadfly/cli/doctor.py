@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.cli.options import configure, roles, servers
-from gadfly.cli.output import as_plain, print_json, progress, say
+from gadfly.cli.output import print_json, progress, say
 from gadfly.cli.parameters import (
     AsJson,
     Images,
@@ -21,6 +21,7 @@ from gadfly.cli.parameters import (
     VerifierUrl,
 )
 from gadfly.errors import ConfigError
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.doctor.finding import Finding

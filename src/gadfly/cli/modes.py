@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.analysis.figures import rate_text
-from gadfly.cli.output import as_plain, plain, print_json, say, table
+from gadfly.cli.output import plain, print_json, say, table
 from gadfly.cli.parameters import AsJson, MovedImages, RunPhase
-from gadfly.cli.phase_findings import Phase, read_phase
+from gadfly.cli.phases import Stages, read_phase
 from gadfly.cli.wording import NOTHING, answer_text, no_mode_text, place_text
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.analysis.modes import ModeSearch
     from gadfly.analysis.reading_order import Reading
+    from gadfly.phase_findings import Phase
     from gadfly.records import Probe, ProbeKey
 
 
@@ -31,16 +33,12 @@ def modes(
     from gadfly.analysis.reading_order import reading_order
     from gadfly.records import Verdict
 
-    phase = read_phase(run, images)
-    search = phase.written_search()
-    conditions = phase.conditions()
-    if search is None:
-        found = phase.analyse(conditions)
-        phase.write(found)
-        search = found.search
-    wrong = [probe for probe in distinct(phase.probes) if probe.verdict is Verdict.WRONG]
-    held = [mode for mode in search.modes if mode.held_up]
-    order = reading_order(held, wrong, phase.items_of(conditions)(wrong))
+    with Stages() as stages:
+        phase = read_phase(run, images, stages)
+        search = phase.search()
+        wrong = [probe for probe in distinct(phase.probes) if probe.verdict is Verdict.WRONG]
+        held = [mode for mode in search.modes if mode.held_up]
+        order = reading_order(held, wrong, phase.items_of()(wrong))
     _print(phase, search, order, {probe.key: probe for probe in wrong}, len(wrong), top, as_json)
 
 

@@ -7,13 +7,11 @@ rich loads when something is printed through it: it is a quarter of what `gadfly
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import numbers
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, final
 
@@ -86,19 +84,6 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], num
 def print_json(data: Any) -> None:
     """On standard output, nothing else with it."""
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
-
-
-def as_plain(record: Any) -> Any:
-    """A record as JSON can hold it: dataclasses and mappings as objects, NumPy's numbers as Python's."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {f.name: as_plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
-    if isinstance(record, Mapping):
-        return {str(k): as_plain(v) for k, v in record.items()}
-    if isinstance(record, (list, tuple, set, frozenset)):
-        return [as_plain(v) for v in record]
-    if isinstance(record, bool) or not isinstance(record, numbers.Real):
-        return record
-    return int(record) if isinstance(record, numbers.Integral) else float(record)
 
 
 class Bar(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gadfly.cli.output import as_plain, print_json, progress, say, table
+from gadfly.cli.output import print_json, progress, say, table
 from gadfly.config import Config
 from gadfly.config_checks import named
 from gadfly.doctor.cost import Estimate, Phase, estimates, judges_of, planned_calls, settings_of
 from gadfly.model_config import VerifierConfig
+from gadfly.plain_data import as_plain
 from gadfly.settings import host_of
 from gadfly.wiring import Wiring
 

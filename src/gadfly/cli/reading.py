@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gadfly.errors import StoreError
-from gadfly.store.phases import own_phases, phases_of
+from gadfly.store.phases import known_phase, own_phases, phases_of
 
 if TYPE_CHECKING:
     from gadfly.store.sqlite import SqliteStore
@@ -16,12 +16,6 @@ def folder_and_phase(spec: str) -> tuple[Path, str | None]:
     """RUN or RUN:PHASE; a folder may have a colon in its name."""
     folder, colon, phase = spec.rpartition(":")
     return (Path(spec), None) if Path(spec).is_dir() or not colon else (Path(folder), phase)
-
-
-def known_phase(phase: str, phases: list[str], folder: Path) -> str:
-    if phase not in phases:
-        raise StoreError(f"{folder} has no phase {phase!r}; it has {', '.join(phases) or 'none yet'}")
-    return phase
 
 
 def one_phase(store: SqliteStore, wanted: str | None, folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gadfly.cli.options import limits, servers
-from gadfly.cli.output import Bar, as_plain, print_json, progress, say
+from gadfly.cli.output import Bar, print_json, progress, say
 from gadfly.cli.parameters import (
     AsJson,
     MaxCalls,
@@ -23,6 +23,7 @@ from gadfly.cli.parameters import (
 from gadfly.cli.reading import folder_and_phase, one_phase
 from gadfly.cli.remarks import warn_of_one_model_for_two
 from gadfly.errors import BudgetSpent, ConfigError
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,18 +10,18 @@ import typer
 from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.cli.output import print_json, progress, remark, say
 from gadfly.cli.parameters import AsJson, MovedImages, RunPhases
-from gadfly.cli.phase_findings import TRAINING
-from gadfly.cli.reading import folder_and_phase, known_phase
+from gadfly.cli.phases import Stages
+from gadfly.cli.reading import folder_and_phase
 from gadfly.errors import ConfigError, StoreError
-from gadfly.store.phases import own_phases, phases_of
+from gadfly.store.phases import TRAINING, known_phase, own_phases, phases_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PIL.Image import Image as Picture
 
-    from gadfly.cli.phase_findings import Phase
     from gadfly.cli.rate_tables import Compared
+    from gadfly.phase_findings import Phase
     from gadfly.records import Image, Probe
     from gadfly.report.build import Built
     from gadfly.report.material import Material
@@ -86,21 +86,19 @@ def _material(folder: Path, name: str, wanted: list[tuple[Path, str]], images: s
     from gadfly.analysis.items import named_skills
     from gadfly.analysis.rates import rates
     from gadfly.analysis.training import curves, window_size
-    from gadfly.cli.phase_findings import phase_in
     from gadfly.cli.usage import limit_reached, usage_of
     from gadfly.config_checks import ONE_MODEL_FOR_TWO, judges_itself
+    from gadfly.phase_findings import read_phase
     from gadfly.report.material import Material, Origin
     from gadfly.store.sqlite import SqliteStore
 
-    with SqliteStore.open(folder, read_only=True) as store:
-        phase = phase_in(store, folder, name, images)
+    with SqliteStore.open(folder, read_only=True) as store, Stages() as stages:
+        phase = read_phase(store, folder, name, images=images, on_progress=stages.update, on_remark=stages.remark)
         run = store.run
         origin = Origin(run.id, name, run.created_at, run.seed, run.config, run.versions, tuple(store.attempts(name)))
         usage, limit = usage_of(store, name), limit_reached(store, name)
         n_labels = len({label.key for label in store.labels() if label.key.phase == name})
-        conditions = phase.conditions()
-        findings = phase.analyse(conditions)
-        items_of = phase.items_of(conditions)
+        findings, items_of = phase.analyse(), phase.items_of()
         labelled, noise = followups.labelled(store, name, phase.probes), followups.noise_floor(store, name)
         transfer = followups.transferred(store, name, findings.search, phase.probes, items_of)
     valid = [probe for probe in phase.probes if probe.verdict.valid]  # of others an annotator is not asked

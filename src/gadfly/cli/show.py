@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gadfly.cli.output import as_plain, plain, print_json, progress, say, table
+from gadfly.cli.output import plain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson, RunPhase
-from gadfly.cli.reading import folder_and_phase, known_phase
+from gadfly.cli.reading import folder_and_phase
 from gadfly.errors import ConfigError
-from gadfly.store.phases import phases_of
+from gadfly.plain_data import as_plain
+from gadfly.store.phases import known_phase, phases_of
 
 if TYPE_CHECKING:
     from gadfly.records import Probe, Verdict

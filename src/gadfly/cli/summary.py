@@ -10,10 +10,11 @@ from gadfly.analysis.rates import rates
 from gadfly.analysis.skills import skill_table
 from gadfly.analysis.summary import Summary, gallery, summarise
 from gadfly.analysis.training import curves, window_size
-from gadfly.cli.output import as_plain, print_json, say
+from gadfly.cli.output import print_json, say
 from gadfly.cli.rate_tables import print_examples, print_summary
 from gadfly.cli.usage import limit_reached, print_usage, usage_of
 from gadfly.counts import Counts, Metric
+from gadfly.plain_data import as_plain
 from gadfly.records import Probe
 from gadfly.report.pictures import draw_gallery, draw_skills, draw_training
 from gadfly.run_folder import TRAINED, folder_of

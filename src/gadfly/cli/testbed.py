@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gadfly.analysis.bootstrap import bootstrap_rng
-from gadfly.cli.output import as_plain, print_json, progress, remark, say
+from gadfly.cli.output import print_json, progress, remark, say
 from gadfly.cli.parameters import AsJson, Settings
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from gadfly.testbed.school import Report

@@ -8,19 +8,21 @@ import typer
 
 from gadfly.analysis.figures import rate_text
 from gadfly.cli.options import limits, with_given
-from gadfly.cli.output import as_plain, print_json, progress, say, table
+from gadfly.cli.output import print_json, progress, say, table
 from gadfly.cli.parameters import AsJson, MaxCalls, MaxCost, MaxTime, MovedImages, RunPhase
-from gadfly.cli.phase_findings import Phase, read_phase
+from gadfly.cli.phases import Stages, read_phase
 from gadfly.cli.remarks import warn_of_one_model_for_two
 from gadfly.cli.targets import other_targets
 from gadfly.cli.wording import no_mode_text
 from gadfly.errors import BudgetSpent, ConfigError
+from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gadfly.analysis.transfer import ModeTransfer
     from gadfly.model_config import TargetConfig
+    from gadfly.phase_findings import Phase
     from gadfly.records import Probe
     from gadfly.wiring import Wiring
 
@@ -49,27 +51,22 @@ def transfer(
 ) -> None:
     """Put a run's questions to other targets. It tells universal failure modes from those of the run's own target. Each
     target's answers are a phase of their own, PHASE.transfer.NAME; given again, what was asked is not asked anew."""
+    from gadfly.analysis.transfer import transfers
     from gadfly.wiring import Wiring
 
     wanted = [*(targets or ()), *(more or ())]
     if not wanted:
         raise ConfigError("name other targets: --targets followed by folders, hub ids, NAME@URL or TOML files")
-    phase = read_phase(run, images)
-    others = other_targets(wanted, phase.wiring.config.target)
-    wiring = Wiring(with_given(phase.wiring.config, limits(max_calls, max_cost, max_time)))
-    answered, limit = _ask(phase, wiring, others)
-    conditions = phase.conditions()
-    search = phase.written_search()
-    if search is None:
-        found = phase.analyse(conditions)
-        phase.write(found)
-        search = found.search
-    from gadfly.analysis.transfer import transfers
-
-    held = [mode for mode in search.modes if mode.held_up]
-    result = transfers(held, phase.probes, phase.items_of(conditions), answered)
+    with Stages() as stages:
+        phase = read_phase(run, images, stages)
+        others = other_targets(wanted, phase.wiring.config.target)
+        wiring = Wiring(with_given(phase.wiring.config, limits(max_calls, max_cost, max_time)))
+        answered, limit = _ask(phase, wiring, others)
+        search = phase.search()
+        held = [mode for mode in search.modes if mode.held_up]
+        result = transfers(held, phase.probes, phase.items_of(), answered)
     written = {"of": phase.stamp, "targets": list(answered), "modes": as_plain(result)}
-    path = phase.write_part("transfer", written)
+    path = phase.folder.write_part("transfer", written)
     if as_json:
         where = {"run": str(phase.run), "phase": phase.name, "reason": search.reason}
         print_json({**where, **written, "ended_by_limit": limit, "file": str(path)})

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gadfly.analysis.coverage import Coverage
 from gadfly.analysis.curriculum import Course, Curriculum
+from gadfly.analysis.findings import Findings
 from gadfly.report.lettering import FONT
 from gadfly.report.style import (
     BLUE,
@@ -29,6 +30,15 @@ from gadfly.report.style import (
 PURPLE, OCHRE, *_ = TERM_COLOURS
 MAX_SKILLS = 6
 """So many courses of skills are told apart in one picture: those that change most, either way."""
+
+
+def draw_courses(found: Findings, folder: Path) -> list[Path]:
+    """The pictures of what there is, in a folder that is there. The same findings give the same bytes."""
+    curriculum, coverage = folder / "curriculum.png", folder / "coverage.png"
+    for path in (curriculum, coverage):
+        path.unlink(missing_ok=True)  # of an earlier analysis
+    drawn = [] if found.curriculum is None else [draw_curriculum(found.curriculum, curriculum)]
+    return drawn if found.coverage is None else [*drawn, draw_coverage(found.coverage, coverage)]
 
 
 def draw_curriculum(course: Curriculum, path: Path) -> Path:
