@@ -66,13 +66,12 @@ class FindingsFolder:
     def write_part(self, name: str, data: Any) -> Path | None:
         """One file of the findings; None where there is nothing, and what was there is gone."""
         path = self._file(name)
-        with _writing(self.path):
-            if data is None:
+        if data is None:
+            with _writable(self.path):
                 path.unlink(missing_ok=True)  # of an earlier analysis
-                return None
-            unfinished = path.with_suffix(".json.tmp")
+            return None
+        with _whole(path) as unfinished:
             unfinished.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-            unfinished.replace(path)
         return path
 
     def search(self, of: Stamp) -> ModeSearch | None:
@@ -110,16 +109,16 @@ class FindingsFolder:
         return read_measures(self.run / FINDINGS / _PICTURES)
 
     def keep_measures(self, measures: Mapping[str, Measures]) -> None:
-        with _writing(self.run / FINDINGS) as folder:
-            write_measures(folder / _PICTURES, measures)
+        with _whole(self.run / FINDINGS / _PICTURES) as unfinished:
+            write_measures(unfinished, measures)
 
     def groundings(self) -> dict[tuple[str, str], Grounding]:
         """Of questions about the run's images, as `analysis/grounding.py` knows them."""
         return read_groundings(self.run / FINDINGS / _GROUNDINGS)
 
     def keep_groundings(self, groundings: Mapping[tuple[str, str], Grounding]) -> None:
-        with _writing(self.run / FINDINGS) as folder:
-            write_groundings(folder / _GROUNDINGS, groundings)
+        with _whole(self.run / FINDINGS / _GROUNDINGS) as unfinished:
+            write_groundings(unfinished, groundings)
 
     def _file(self, part: str) -> Path:
         return self.path / f"{part}.json"
@@ -139,10 +138,19 @@ def _folder_name(phase: str) -> str:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[Path]:
-    """The folder, which is there while something is written to it. Raises StoreError where it may not be."""
+def _whole(path: Path) -> Iterator[Path]:
+    """A file beside this one, which takes its place once it has been written. Raises StoreError as `_writable` does."""
+    unfinished = path.with_name(f"{path.name}.tmp")
+    with _writable(path.parent):
+        yield unfinished
+        unfinished.replace(path)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """The folder is there while something is written to it. Raises StoreError where it may not be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        yield folder
+        yield
     except PermissionError as fault:
         raise StoreError(f"{folder} cannot be written ({fault.strerror}); copy the run to a folder of yours") from fault
