@@ -19,11 +19,13 @@ from rich.console import Console
 
 import gadfly.cli.output as output
 from cli_calls import Cli
+from gadfly.analysis.bootstrap import bootstrap_rng
+from gadfly.analysis.comparison import compared
 from gadfly.analysis.figures import points_text, rate_text
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
 from gadfly.cli.output import plain, progress, say, table
-from gadfly.cli.rate_tables import compared, print_compared, print_examples, print_summary
+from gadfly.cli.rate_tables import print_compared, print_examples, print_summary
 from gadfly.cli.summary import summarise_over
 from gadfly.records import Completion, Image, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.queries import PAGE_PROBES, read_probes
@@ -119,7 +121,7 @@ def test_runs_with_nothing_to_tell_say_so(probes: Sequence[Probe], expected: str
 @pytest.mark.parametrize("n_runs", [1, 2, 5])
 def test_runs_are_compared_in_eighty_columns(n_runs: int, narrow: io.StringIO) -> None:
     runs = {f"runs/number{i}": [*skilled("RW", "a", "x"), *skilled("WWI", "b", "y", 10)] for i in range(n_runs)}
-    print_compared(compared(runs), {})
+    print_compared(compared(runs, bootstrap_rng()), {})
     said = "\n".join(lines(narrow))
     assert all(name in said for name in runs)
     assert "distinct among 4 valid probes" in said and "distinct among 3 WRONG probes" in said
@@ -128,7 +130,7 @@ def test_runs_are_compared_in_eighty_columns(n_runs: int, narrow: io.StringIO) -
 
 
 def test_runs_without_skills_are_compared_by_their_rates(narrow: io.StringIO) -> None:
-    print_compared(compared({"photos": make_probes("RW", "a"), "bad": make_probes("II", "a")}), {})
+    print_compared(compared({"photos": make_probes("RW", "a"), "bad": make_probes("II", "a")}, bootstrap_rng()), {})
     said = "\n".join(lines(narrow))
     assert "cannot be counted" in said
     assert "None" not in said
@@ -194,7 +196,7 @@ def test_what_a_run_says_at_its_end_is_defused(narrow: io.StringIO) -> None:
     assert "owned" in narrow.getvalue()
     examples = [nasty(i, Verdict.WRONG, None) for i in range(3)]
     print_examples(examples)
-    print_compared(compared({NASTY: named, f"b{NASTY}": examples}), {})
+    print_compared(compared({NASTY: named, f"b{NASTY}": examples}, bootstrap_rng()), {})
     said = narrow.getvalue()
     assert "\x1b" not in said and "\x07" not in said and "\u202e" not in said
 

@@ -19,13 +19,15 @@ from gadfly.analysis.confirmation import ItemsOf, with_confirmations
 from gadfly.analysis.findings import Findings, analyse
 from gadfly.analysis.items import items_by_probe
 from gadfly.analysis.modes import ModeSearch
+from gadfly.analysis.rates import distinct
+from gadfly.analysis.reading_order import Reading, reading_order
 from gadfly.annotating import Named, annotated
 from gadfly.config import Config, from_dict, override
 from gadfly.confirming import made_for
 from gadfly.findings_folder import FindingsFolder, Stamp
 from gadfly.image_facts import ImageFacts
 from gadfly.model_config import FROZEN_METHODS
-from gadfly.records import Image, Probe
+from gadfly.records import Image, Probe, Verdict
 from gadfly.store.phases import TRAINING, known_phase, phases_of, source_of
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
@@ -134,6 +136,11 @@ class Phase:
         found = self.analyse()
         self.write(found)
         return found.search
+
+    def reading(self, search: ModeSearch) -> tuple[Reading, ...]:
+        """The modes that held up, in the order in which to read them."""
+        wrong = [probe for probe in distinct(self.probes) if probe.verdict is Verdict.WRONG]
+        return tuple(reading_order([mode for mode in search.modes if mode.held_up], wrong, self.items_of()(wrong)))
 
 
 def read_phase(

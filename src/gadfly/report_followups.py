@@ -1,4 +1,4 @@
-"""What was done with a phase after it was asked, for its report: labels, the null, other targets, what to read first.
+"""What was done with a phase after it was asked, for its report: labels, the null, other targets.
 
 Reads the store and calls analysis; computes nothing and prints nothing.
 """
@@ -12,7 +12,6 @@ from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.analysis.confirmation import ItemsOf
 from gadfly.analysis.modes import ModeSearch
 from gadfly.analysis.rates import distinct, rates
-from gadfly.analysis.reading_order import Reading, reading_order
 from gadfly.analysis.transfer import least_telling_z, on_same_questions, transfers
 from gadfly.records import Probe, ProbeKey, Verdict
 from gadfly.replay import is_unparsable
@@ -76,9 +75,3 @@ def transferred(
         {one.id: one for one in found},
         least_telling_z(len(answered)),
     )
-
-
-def reading(search: ModeSearch, probes: Sequence[Probe], items_of: ItemsOf) -> tuple[Reading, ...]:
-    """The modes that held up as `gadfly modes` has them."""
-    wrong = [probe for probe in distinct(probes) if probe.verdict is Verdict.WRONG]
-    return tuple(reading_order([mode for mode in search.modes if mode.held_up], wrong, items_of(wrong)))

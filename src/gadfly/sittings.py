@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
+from gadfly.analysis.usage import by_role
 from gadfly.counts import Counts
 from gadfly.errors import BudgetSpent
 from gadfly.models.ledger import Ledger
-from gadfly.records import Probe, Verdict
+from gadfly.records import Probe, Usage, Verdict
 from gadfly.store.sqlite import SqliteStore
 
 AT_LIMIT = "limit: "
@@ -68,3 +69,15 @@ def counts_of(store: SqliteStore, phase: str) -> Counts:
     """The verdicts of a phase, superseded probes left out."""
     n = store.counts(phase)
     return Counts(n[Verdict.RIGHT], n[Verdict.WRONG], n[Verdict.INVALID], n[Verdict.UNDECIDED])
+
+
+def usage_of(store: SqliteStore, phase: str | None = None) -> dict[str, Usage]:
+    """What each role of a run, or of one phase of it, has used in all its attempts."""
+    return by_role(usage for _, usage in store.usages(phase))
+
+
+def limit_reached(store: SqliteStore, phase: str) -> str | None:
+    """Which limit ended the phase, None where none did or a later attempt went on."""
+    attempts = store.attempts(phase)
+    outcome = attempts[-1].outcome if attempts else None
+    return outcome.removeprefix(AT_LIMIT) if outcome is not None and outcome.startswith(AT_LIMIT) else None

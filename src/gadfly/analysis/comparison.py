@@ -76,6 +76,14 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """Several runs beside each other, and the FDR of all others against the first one's."""
+
+    runs: tuple[RunRow, ...]
+    fdr: Mapping[str, Contrast]
+
+
+@dataclass(frozen=True, slots=True)
 class Standardised:
     """A rate as it would be under another mix of depths. `n_by_depth` is the valid probes it rests on."""
 
@@ -105,6 +113,14 @@ def compare(runs: Mapping[str, Iterable[Probe]], rng: np.random.Generator) -> li
         )
         for name in kept
     ]
+
+
+def compared(runs: Mapping[str, Sequence[Probe]], rng: np.random.Generator) -> Compared:
+    """Runs by their names, in their order, at least one."""
+    rows = compare(runs, rng)
+    first, *others = runs
+    fdr = {f"{other} against {first}": contrast(runs[other], runs[first], FDR, rng) for other in others}
+    return Compared(tuple(rows), fdr)
 
 
 def rarefy(probes: Sequence[Probe], labels: Labels, n: int, level: float = LEVEL) -> Distinct:

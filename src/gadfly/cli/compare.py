@@ -21,7 +21,7 @@ def compare(
 ) -> None:
     """Put runs side by side: rates, skills, combinations. Distinct skills and combinations are at equal numbers of
     probes. A run with several phases has a row for each."""
-    from gadfly.cli.usage import usage_of
+    from gadfly.sittings import usage_of
     from gadfly.store.sqlite import SqliteStore
 
     probes: dict[str, list[Probe]] = {}
@@ -39,9 +39,11 @@ def compare(
             bar.update(i + 1, len(runs))
     if not probes:
         raise StoreError(f"there are no probes in {', '.join(runs)} yet; wait for a first step")
-    from gadfly.cli.rate_tables import compared, print_compared
+    from gadfly.analysis.bootstrap import bootstrap_rng
+    from gadfly.analysis.comparison import compared
+    from gadfly.cli.rate_tables import print_compared
 
-    beside = compared(probes)
+    beside = compared(probes, bootstrap_rng())
     if as_json:
         print_json({**as_plain(beside), "usage": as_plain(usages)})
         return

@@ -35,7 +35,9 @@ def demo(
     """Train a questioner against a bundled model. It ends with what that model gets wrong, as tables and as a
     report."""
     from gadfly import run_folder
-    from gadfly.cli.rate_tables import compared, print_combinations, print_compared, print_summary
+    from gadfly.analysis.bootstrap import bootstrap_rng
+    from gadfly.analysis.comparison import compared
+    from gadfly.cli.rate_tables import print_combinations, print_compared, print_summary
     from gadfly.cli.report import build as build_report
     from gadfly.cli.summary import draw_pictures, summarise_over
     from gadfly.config import from_dict
@@ -61,7 +63,7 @@ def demo(
         after = _asked(wiring, store, "after", trained)
         everything = list(store.probes("train"))
         pictures = draw_pictures(wiring, everything, store)
-    found, summary = compared({"before": before, "after": after}), summarise_over(everything, before)
+    found, summary = compared({"before": before, "after": after}, bootstrap_rng()), summarise_over(everything, before)
     if not as_json:
         say()
         print_compared(found, {})

@@ -14,6 +14,8 @@ from gadfly.cli.wording import NOTHING, answer_text, no_mode_text, place_text
 from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from gadfly.analysis.modes import ModeSearch
     from gadfly.analysis.reading_order import Reading
     from gadfly.phase_findings import Phase
@@ -30,34 +32,31 @@ def modes(
     which none before it did. Modes that were not borne out by other images are left out. Analyses first where that was
     not done yet, or there are new probes."""
     from gadfly.analysis.rates import distinct
-    from gadfly.analysis.reading_order import reading_order
     from gadfly.records import Verdict
 
     with Stages() as stages:
         phase = read_phase(run, images, stages)
         search = phase.search()
-        wrong = [probe for probe in distinct(phase.probes) if probe.verdict is Verdict.WRONG]
-        held = [mode for mode in search.modes if mode.held_up]
-        order = reading_order(held, wrong, phase.items_of()(wrong))
-    _print(phase, search, order, {probe.key: probe for probe in wrong}, len(wrong), top, as_json)
+        order = phase.reading(search)
+    wrong = {probe.key: probe for probe in distinct(phase.probes) if probe.verdict is Verdict.WRONG}
+    _print(phase, search, order, wrong, top, as_json)
 
 
 def _print(
     phase: Phase,
     search: ModeSearch,
-    order: list[Reading],
-    probes: dict[ProbeKey, Probe],
-    n_wrong: int,
+    order: Sequence[Reading],
+    wrong: Mapping[ProbeKey, Probe],
     top: int,
     as_json: bool,
 ) -> None:
     shown = order[:top]
     if as_json:
         data = [
-            {**as_plain(one), "example": as_plain(probes[one.example]), "share": one.explained / one.n} for one in shown
+            {**as_plain(one), "example": as_plain(wrong[one.example]), "share": one.explained / one.n} for one in shown
         ]
         where = {"run": str(phase.run), "phase": phase.name}
-        print_json({**where, "n_wrong": n_wrong, "reason": search.reason, "modes": data})
+        print_json({**where, "n_wrong": len(wrong), "reason": search.reason, "modes": data})
         return
     if not shown:
         say(f"No failure mode: {no_mode_text(search)}.")
@@ -66,7 +65,7 @@ def _print(
     rows = [(f"{i}", *_row(one)) for i, one in enumerate(shown, start=1)]
     table("failure modes to read first (95% interval)", columns, rows, numeric=columns[2:6])
     say()
-    examples = [(f"{i}", *_example(probes[one.example])) for i, one in enumerate(shown, start=1)]
+    examples = [(f"{i}", *_example(wrong[one.example])) for i, one in enumerate(shown, start=1)]
     table("for example", ("", "probe", "question", "answer", "expected"), examples, numeric=("probe",))
     last = shown[-1]
     say(f"They explain {last.explained:,} of {last.n:,} WRONG answers, {last.explained / last.n:.0%}.")

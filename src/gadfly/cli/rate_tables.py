@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gadfly.analysis.bootstrap import bootstrap_rng
-from gadfly.analysis.comparison import Contrast, Distinct, RunRow, compare, contrast
+from gadfly.analysis.comparison import Compared, Distinct
 from gadfly.analysis.figures import rate_text
-from gadfly.analysis.rates import FDR, Rate, Rates
+from gadfly.analysis.rates import Rate, Rates
 from gadfly.analysis.skills import combination_table
 from gadfly.analysis.statistics import Estimate
 from gadfly.analysis.summary import Summary
@@ -69,23 +68,6 @@ def print_examples(probes: Sequence[Probe]) -> None:
     say()
     rows = [(plain(p.images[0].path, 40), example_text(p)) for p in probes]
     table("answered wrongly", ("image", "question and answer"), rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Several runs beside each other, and the FDR of all others beside the first one's."""
-
-    runs: tuple[RunRow, ...]
-    fdr: Mapping[str, Contrast]
-
-
-def compared(runs: Mapping[str, Sequence[Probe]]) -> Compared:
-    """Runs by their names, in their order."""
-    rng = bootstrap_rng()
-    rows = compare(runs, rng)
-    first, *others = runs
-    fdr = {f"{other} against {first}": contrast(runs[other], runs[first], FDR, rng) for other in others}
-    return Compared(tuple(rows), fdr)
 
 
 def print_compared(found: Compared, usages: Mapping[str, Mapping[str, Usage]]) -> None:

@@ -31,8 +31,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """The probes of a run, or of one phase of it, as a table."""
-    from gadfly.cli.usage import print_usage, usage_of
+    from gadfly.cli.usage import print_usage
     from gadfly.records import Verdict
+    from gadfly.sittings import usage_of
     from gadfly.store.sqlite import SqliteStore
 
     folder, phase = folder_and_phase(run)

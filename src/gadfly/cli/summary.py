@@ -12,12 +12,13 @@ from gadfly.analysis.summary import Summary, gallery, summarise
 from gadfly.analysis.training import curves, window_size
 from gadfly.cli.output import print_json, say
 from gadfly.cli.rate_tables import print_examples, print_summary
-from gadfly.cli.usage import limit_reached, print_usage, usage_of
+from gadfly.cli.usage import print_usage
 from gadfly.counts import Counts, Metric
 from gadfly.plain_data import as_plain
 from gadfly.records import Probe
 from gadfly.report.pictures import draw_gallery, draw_skills, draw_training
 from gadfly.run_folder import TRAINED, folder_of
+from gadfly.sittings import limit_reached, usage_of
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gadfly.analysis.usage import by_role
 from gadfly.cli.output import table
 from gadfly.records import Usage
-from gadfly.sittings import AT_LIMIT
-from gadfly.store.sqlite import SqliteStore
 
 _COLUMNS = ("calls", "from cache", "errors", "tokens in", "tokens out", "seconds", "cost")
-
-
-def usage_of(store: SqliteStore, phase: str | None = None) -> dict[str, Usage]:
-    """What each role of a run, or of one phase of it, has used in all its attempts."""
-    return by_role(usage for _, usage in store.usages(phase))
-
-
-def limit_reached(store: SqliteStore, phase: str) -> str | None:
-    """Which limit ended the phase, None where none did or a later attempt went on."""
-    attempts = store.attempts(phase)
-    outcome = attempts[-1].outcome if attempts else None
-    return outcome.removeprefix(AT_LIMIT) if outcome is not None and outcome.startswith(AT_LIMIT) else None
 
 
 def print_usage(runs: Mapping[str, Mapping[str, Usage]]) -> None:
