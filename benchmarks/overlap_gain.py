@@ -29,11 +29,12 @@ from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
 from gadfly.records import Probe
 from gadfly.sittings import UsageKept
+from gadfly.store.phases import TRAINING
 from gadfly.store.sqlite import SqliteStore
 from gadfly.sweep import sweep
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings
-from gadfly.train.grpo import PHASE, train_grpo
+from gadfly.train.grpo import train_grpo
 from gadfly.wiring import Wiring
 
 NO_LEARNING = 1e-12
@@ -185,7 +186,7 @@ def train_once(wiring: Wiring, probing: Probing, store: SqliteStore, config: Con
         questioner_path=config.questioner.model,
         probing=Alternating(probing, laps),  # type: ignore[arg-type]
         run_dir=run_folder.folder_of(config),
-        attempt=store.begin_attempt(PHASE),
+        attempt=store.begin_attempt(TRAINING),
         on_step=lambda done, *_: laps.ended(done - 1, counts=done > 1),
     )
     return laps

@@ -32,10 +32,11 @@ from gadfly import run_folder
 from gadfly.config import Config, from_dict
 from gadfly.records import PastQuestion
 from gadfly.sittings import UsageKept
+from gadfly.store.phases import TRAINING
 from gadfly.testbed.album import render
 from gadfly.testbed.checkpoints import bundled
 from gadfly.testbed.recipe import REWARD, demo_settings
-from gadfly.train.grpo import PHASE, train_grpo
+from gadfly.train.grpo import train_grpo
 from gadfly.wiring import Wiring
 
 HERE = Path(__file__).parent
@@ -94,7 +95,7 @@ def prepared(scratch: Path, chosen: argparse.Namespace) -> Job:
     from gadfly.store.sqlite import SqliteStore
 
     with SqliteStore.open(job.out / "run", read_only=True) as store:
-        past = store.valid_questions(PHASE, 2**62)
+        past = store.valid_questions(TRAINING, 2**62)
     print(f"from here all go on, with {len(past):,} valid questions behind them", flush=True)
     told_to_all = {"past": [q.text for q in past], "past_skills": [q.skills or () for q in past]}
     return Job(**{**asdict(job), **told_to_all, "questioner": str(job.out / "run" / "questioner")})
@@ -183,7 +184,7 @@ def ours(job: Job) -> None:
             questioner_path=config.questioner.model,
             probing=wiring.probing(UsageKept(store, wiring.ledger), reward),
             run_dir=run_folder.folder_of(config),
-            attempt=store.begin_attempt(PHASE),
+            attempt=store.begin_attempt(TRAINING),
         )
 
 

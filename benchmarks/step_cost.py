@@ -27,10 +27,11 @@ from gadfly.probing import Probing, Step, Written
 from gadfly.records import Completion, Judgement, Message, PastQuestion, Probe, ProbeKey, Question, Turn, Verdict
 from gadfly.roles.prompts import fill, load_prompt
 from gadfly.sittings import UsageKept
+from gadfly.store.phases import TRAINING
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings
-from gadfly.train.grpo import PHASE, train_grpo
+from gadfly.train.grpo import train_grpo
 from gadfly.wiring import Wiring
 
 WARM_UP_STEPS = 3
@@ -87,7 +88,7 @@ def one_round(config: Config, wiring: Wiring, folder: Path) -> dict[str, float]:
         probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward())
         whole, whole_cpu = seconds_a_step(config, wiring, probing, store, folder / "whole")
         by_step: dict[int, list[Probe]] = {}
-        for probe in store.probes(PHASE):  # now: the next attempt will supersede them
+        for probe in store.probes(TRAINING):  # now: the next attempt will supersede them
             by_step.setdefault(probe.key.step, []).append(probe)
         own, own_cpu = seconds_a_step(config, wiring, ConstantLoop(), store, folder / "constant")  # type: ignore[arg-type]
     assert len(by_step) == config.train.steps, "every step was stored"
@@ -140,7 +141,7 @@ def seconds_a_step(
         questioner_path=config.questioner.model,
         probing=probing,
         run_dir=folder,
-        attempt=store.begin_attempt(PHASE),
+        attempt=store.begin_attempt(TRAINING),
         on_step=lambda *_: times.append((time.perf_counter(), time.process_time())),
     )
     n, first, last = len(times) - WARM_UP_STEPS, times[WARM_UP_STEPS - 1], times[-1]

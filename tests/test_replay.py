@@ -164,6 +164,17 @@ def test_fine_tuning_does_not_learn_from_replays(tmp_path: Path) -> None:
     assert [question for _, question in found] == ["own?"]
 
 
+@pytest.mark.parametrize("name", ["train", "sweep"])
+def test_a_replay_does_not_take_the_name_of_what_the_run_asks_itself(name: str, tmp_path: Path) -> None:
+    """A training that is begun later would go on with it."""
+    with SqliteStore.create(tmp_path, "r", {}, {}, seed=0) as store:
+        store.begin_attempt("before")
+        store.add([sample(0, 0, phase="before")])
+        with pytest.raises(StoreError, match=f"'{name}' is what a run calls its own questions"):
+            store.begin_replay(name, "rejudged", "before", {})
+        assert store.replays() == []
+
+
 def test_there_must_be_something_to_judge(tmp_path: Path) -> None:
     with (
         SqliteStore.create(tmp_path, "r", {}, {}, seed=0) as store,

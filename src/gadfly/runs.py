@@ -11,6 +11,7 @@ from gadfly.counts import Counts, Metric
 from gadfly.records import Image, Verdict
 from gadfly.run_folder import TRAINED, folder_of, images_of
 from gadfly.sittings import UsageKept, counts_of, first_step_of, sitting
+from gadfly.store.phases import SWEEP, TRAINING
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 
@@ -29,7 +30,6 @@ def train(
     """Train the questioner; returns the folder of the trained one. Whatever ends it early, what is stored stays.
     A training that had ended is not begun anew."""
     from gadfly.train.checkpoints import resume_step
-    from gadfly.train.grpo import PHASE
     from gadfly.train.method import train as train_by_method
     from gadfly.train.placement import settle
 
@@ -44,10 +44,10 @@ def train(
     trainee, placed, prompt_chat = wiring.trainee, settle(config.train, config.questioner), wiring.prompt_chat
     images, pairs = images_of(folder, wiring, "train"), wiring.sft_pairs()
     probing = wiring.probing(UsageKept(store, wiring.ledger), wiring.reward()) if by_rl else None
-    with sitting(store, PHASE, first_step, wiring.ledger) as attempt:
+    with sitting(store, TRAINING, first_step, wiring.ledger) as attempt:
         if probing is not None:
             # Only what stands below the checkpoint is current now: the attempt has superseded the rest.
-            probing.reward.remember(store.valid_questions(PHASE, config.reward.remembered))
+            probing.reward.remember(store.valid_questions(TRAINING, config.reward.remembered))
         return train_by_method(
             config.train,
             sampling=wiring.questioner_sampling,
@@ -73,13 +73,12 @@ def _train_on_own_failures(
 ) -> Path:
     from gadfly.analysis.thinning import thinned
     from gadfly.sweep import sweep as ask_all
-    from gadfly.train.grpo import PHASE
     from gadfly.train.own_failures import train_on_own_failures
     from gadfly.train.placement import settle
 
     config, folder = wiring.config, folder_of(wiring.config)
     per_step, steps = config.train.probes_per_step, config.train.steps
-    first_step = first_step_of(store, PHASE)
+    first_step = first_step_of(store, TRAINING)
     if first_step >= steps and (folder / TRAINED).exists():
         return folder / TRAINED
     trainee, placed, prompt_chat = wiring.trainee, settle(config.train, config.questioner), wiring.prompt_chat
@@ -87,12 +86,12 @@ def _train_on_own_failures(
     probing = wiring.probing(UsageKept(store, wiring.ledger), reward)
 
     def failures(before: int) -> list[tuple[Image, str]]:
-        wrong = [probe for probe in store.probes(PHASE, verdict=Verdict.WRONG) if probe.key.step < before]
+        wrong = [probe for probe in store.probes(TRAINING, verdict=Verdict.WRONG) if probe.key.step < before]
         kept = thinned(wrong, config.train.sft.most_per_combination, config.seed)
         return [(probe.images[0], probe.question) for probe in kept]
 
-    with sitting(store, PHASE, first_step, wiring.ledger) as attempt:
-        reward.remember(store.valid_questions(PHASE, config.reward.remembered))
+    with sitting(store, TRAINING, first_step, wiring.ledger) as attempt:
+        reward.remember(store.valid_questions(TRAINING, config.reward.remembered))
         if resume and first_step < steps:
             # What an earlier sitting left when it reached a limit knows fewer failures than this one will.
             shutil.rmtree(folder / TRAINED, ignore_errors=True)
@@ -105,7 +104,7 @@ def _train_on_own_failures(
                 n=steps * per_step,
                 batch=per_step,
                 seed=config.seed,
-                phase=PHASE,
+                phase=TRAINING,
                 attempt=attempt,
                 first_step=first,
                 steps=n_steps,
@@ -132,7 +131,7 @@ def sweep(
     wiring: Wiring,
     store: SqliteStore,
     *,
-    phase: str = "sweep",
+    phase: str = SWEEP,
     split: str | None = None,
     questioner: Path | None = None,
     on_progress: OnSweep | None = None,

@@ -14,6 +14,7 @@ from gadfly.overlap import one_ahead
 from gadfly.probing import Probing, Written
 from gadfly.protocols import LearningQuestioner, Questioner
 from gadfly.records import Image
+from gadfly.store.phases import SWEEP
 
 
 def sweep(
@@ -24,7 +25,7 @@ def sweep(
     n: int,
     batch: int,
     seed: int,
-    phase: str = "sweep",
+    phase: str = SWEEP,
     attempt: int = 0,
     first_step: int = 0,
     steps: int | None = None,

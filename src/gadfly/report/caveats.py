@@ -5,13 +5,13 @@ from __future__ import annotations
 from gadfly.analysis.modes import Confirmation
 from gadfly.report.material import Material
 from gadfly.report.wording import count, percent
+from gadfly.store.phases import TRAINING
 
 _JUDGES = {
     "oracle": "the testbed's oracle, which knows what each picture shows",
     "reference": "comparison with the reference answers that came with the pictures",
     "model": "another model",
 }
-TRAINED = "train"
 
 
 def caveats(material: Material) -> list[tuple[str, str]]:
@@ -71,7 +71,7 @@ def caveats(material: Material) -> list[tuple[str, str]]:
 
 
 def _selection(material: Material) -> tuple[str, str]:
-    trained = material.origin.phase == TRAINED
+    trained = material.origin.phase == TRAINING
     return (
         "What the rates are of",
         (

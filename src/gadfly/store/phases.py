@@ -10,8 +10,8 @@ from gadfly.errors import StoreError
 if TYPE_CHECKING:
     from gadfly.store.sqlite import SqliteStore
 
-TRAINING = "train"
-"""The phase in which the questioner learns."""
+TRAINING, SWEEP = "train", "sweep"
+"""What a run calls the phase in which its questioner learns, and a sweep that is given no other name."""
 
 
 def phases_of(store: SqliteStore) -> list[str]:

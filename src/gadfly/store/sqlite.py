@@ -28,6 +28,7 @@ from gadfly.store.labels import (
     write_label,
     write_replay,
 )
+from gadfly.store.phases import SWEEP, TRAINING
 from gadfly.store.queries import (
     Attempt,
     ProbeFilter,
@@ -201,7 +202,8 @@ class SqliteStore:
         target: Mapping[str, Any] | None = None,
     ) -> None:
         """Say that `phase` goes back to the questions of `source`, before its first attempt; to say the same again is
-        to go on with it. Raises StoreError where the phase is there already and is anything else."""
+        to go on with it. Raises StoreError where the phase is there already and is anything else, or has a name that
+        the run needs for its own."""
         settings = None if target is None else json.loads(encode_json(target))
         replay = Replay(phase, kind, source, json.loads(encode_json(verifier)), settings)
         there = next((one for one in self.replays() if one.phase == phase), None)
@@ -212,6 +214,8 @@ class SqliteStore:
                 f"{self._path}: there is a phase {phase!r} already, of another verifier, source or target; "
                 "give another name"
             )
+        if phase in (TRAINING, SWEEP):
+            raise StoreError(f"{phase!r} is what a run calls its own questions; give another name")
         with self._file.writing() as connection:
             write_replay(connection, replay)
 

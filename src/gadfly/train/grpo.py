@@ -34,6 +34,7 @@ from gadfly.model_config import QuestionerConfig
 from gadfly.probing import Probing, Written
 from gadfly.records import Chat, Completion, Image, Sampling
 from gadfly.roles.topics import NO_TOPICS
+from gadfly.store.phases import TRAINING
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, remove_torn_checkpoints
 from gadfly.train.data import IMAGE_INDEX, PLACE, chat_messages, prompt_dataset
 from gadfly.train.placement import Placement, settle
@@ -48,8 +49,6 @@ from gadfly.train.questioner import (
 )
 from gadfly.train.quiet import quiet_trl
 from gadfly.train.recorder import OnStep, StepRecorder
-
-PHASE = "train"
 
 
 def train_grpo(
@@ -255,7 +254,7 @@ def _reward_function(
             text = completion[0]["content"] or ""
             written.append(Written((images[image],), Completion(text), group, topic_at(place)))
         step = probing.step(
-            written, phase=PHASE, attempt=attempt, step=trainer_state.global_step // settings.num_iterations
+            written, phase=TRAINING, attempt=attempt, step=trainer_state.global_step // settings.num_iterations
         )
         for name, value in step.metrics.items():
             if value is not None:
