@@ -27,9 +27,8 @@ from measuring import options, told
 from gadfly import run_folder
 from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
-from gadfly.records import Probe
+from gadfly.records import TRAINING, Probe
 from gadfly.sittings import UsageKept
-from gadfly.store.phases import TRAINING
 from gadfly.store.sqlite import SqliteStore
 from gadfly.sweep import sweep
 from gadfly.testbed.album import render

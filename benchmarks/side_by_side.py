@@ -30,9 +30,8 @@ from transformers.trainer import DEFAULT_CALLBACKS
 
 from gadfly import run_folder
 from gadfly.config import Config, from_dict
-from gadfly.records import PastQuestion
+from gadfly.records import TRAINING, PastQuestion
 from gadfly.sittings import UsageKept
-from gadfly.store.phases import TRAINING
 from gadfly.testbed.album import render
 from gadfly.testbed.checkpoints import bundled
 from gadfly.testbed.recipe import REWARD, demo_settings

@@ -24,10 +24,20 @@ from measuring import Times, options, timed, told
 from gadfly import run_folder
 from gadfly.config import Config, from_dict
 from gadfly.probing import Probing, Step, Written
-from gadfly.records import Completion, Judgement, Message, PastQuestion, Probe, ProbeKey, Question, Turn, Verdict
+from gadfly.records import (
+    TRAINING,
+    Completion,
+    Judgement,
+    Message,
+    PastQuestion,
+    Probe,
+    ProbeKey,
+    Question,
+    Turn,
+    Verdict,
+)
 from gadfly.roles.prompts import fill, load_prompt
 from gadfly.sittings import UsageKept
-from gadfly.store.phases import TRAINING
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.album import render
 from gadfly.testbed.recipe import demo_settings

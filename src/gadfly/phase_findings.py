@@ -27,8 +27,8 @@ from gadfly.confirming import made_for
 from gadfly.findings_folder import FindingsFolder, Stamp
 from gadfly.image_facts import ImageFacts
 from gadfly.model_config import FROZEN_METHODS
-from gadfly.records import Image, Probe, Verdict
-from gadfly.store.phases import TRAINING, known_phase, phases_of, source_of
+from gadfly.records import TRAINING, Image, Probe, Verdict
+from gadfly.store.phases import known_phase, phases_of, source_of
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 

@@ -156,10 +156,14 @@ class Turn:
     answer: Completion
 
 
+TRAINING, SWEEP = "train", "sweep"
+"""What a run calls the phase in which its questioner learns, and a sweep that is given no other name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeKey:
     """Where a probe stands in its run. `attempt` grows by one with each resume, so that a probe made again after a
-    resume supersedes the older one of the same (step, index) and never overwrites it. `phase` is "train", "sweep", …"""
+    resume supersedes the older one of the same (step, index) and never overwrites it. `phase` is TRAINING, SWEEP, …"""
 
     phase: str
     attempt: int

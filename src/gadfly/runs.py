@@ -8,10 +8,9 @@ from itertools import groupby
 from pathlib import Path
 
 from gadfly.counts import Counts, Metric
-from gadfly.records import Image, Verdict
+from gadfly.records import SWEEP, TRAINING, Image, Verdict
 from gadfly.run_folder import TRAINED, folder_of, images_of
 from gadfly.sittings import UsageKept, counts_of, first_step_of, sitting
-from gadfly.store.phases import SWEEP, TRAINING
 from gadfly.store.sqlite import SqliteStore
 from gadfly.wiring import Wiring
 

@@ -13,8 +13,7 @@ from gadfly.images.order import image_order
 from gadfly.overlap import one_ahead
 from gadfly.probing import Probing, Written
 from gadfly.protocols import LearningQuestioner, Questioner
-from gadfly.records import Image
-from gadfly.store.phases import SWEEP
+from gadfly.records import SWEEP, Image
 
 
 def sweep(

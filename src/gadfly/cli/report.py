@@ -12,7 +12,8 @@ from gadfly.cli.parameters import AsJson, MovedImages, RunPhases
 from gadfly.cli.phases import Stages
 from gadfly.cli.reading import folder_and_phase
 from gadfly.errors import StoreError
-from gadfly.store.phases import TRAINING, known_phase, own_phases, phases_of
+from gadfly.records import TRAINING
+from gadfly.store.phases import known_phase, own_phases, phases_of
 
 if TYPE_CHECKING:
     from gadfly.report.build import Built

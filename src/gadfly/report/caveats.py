@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gadfly.analysis.modes import Confirmation
+from gadfly.records import TRAINING
 from gadfly.report.material import Material
 from gadfly.report.wording import count, percent
-from gadfly.store.phases import TRAINING
 
 _JUDGES = {
     "oracle": "the testbed's oracle, which knows what each picture shows",

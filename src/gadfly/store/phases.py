@@ -10,9 +10,6 @@ from gadfly.errors import StoreError
 if TYPE_CHECKING:
     from gadfly.store.sqlite import SqliteStore
 
-TRAINING, SWEEP = "train", "sweep"
-"""What a run calls the phase in which its questioner learns, and a sweep that is given no other name."""
-
 
 def phases_of(store: SqliteStore) -> list[str]:
     """The phases of a run in the order in which they were begun."""

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gadfly.errors import StoreError
-from gadfly.records import PastQuestion, Probe, ProbeKey, Usage, Verdict
+from gadfly.records import SWEEP, TRAINING, PastQuestion, Probe, ProbeKey, Usage, Verdict
 from gadfly.store.codec import ProbeRows, encode_json, encode_probes
 from gadfly.store.file import BUSY_TIMEOUT_S, StoreFile, create_file
 from gadfly.store.labels import (
@@ -28,7 +28,6 @@ from gadfly.store.labels import (
     write_label,
     write_replay,
 )
-from gadfly.store.phases import SWEEP, TRAINING
 from gadfly.store.queries import (
     Attempt,
     ProbeFilter,

@@ -32,9 +32,8 @@ from gadfly.errors import BudgetSpent, ConfigError, ImageError, ModelError, Stor
 from gadfly.images.order import image_order
 from gadfly.model_config import QuestionerConfig
 from gadfly.probing import Probing, Written
-from gadfly.records import Chat, Completion, Image, Sampling
+from gadfly.records import TRAINING, Chat, Completion, Image, Sampling
 from gadfly.roles.topics import NO_TOPICS
-from gadfly.store.phases import TRAINING
 from gadfly.train.checkpoints import checkpoint_dir, latest_checkpoint, remove_torn_checkpoints
 from gadfly.train.data import IMAGE_INDEX, PLACE, chat_messages, prompt_dataset
 from gadfly.train.placement import Placement, settle
