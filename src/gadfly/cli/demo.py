@@ -34,6 +34,8 @@ def demo(
 ) -> None:
     """Train a questioner against a bundled model. It ends with what that model gets wrong, as tables and as a
     report."""
+    import torch
+
     from gadfly import run_folder
     from gadfly.analysis.bootstrap import bootstrap_rng
     from gadfly.analysis.comparison import compared
@@ -44,6 +46,7 @@ def demo(
     from gadfly.testbed.recipe import demo_settings
     from gadfly.wiring import Wiring
 
+    torch.set_num_threads(1)  # models so small gain nothing by a second one, and beside other work lose tenfold by it
     images, tell = out / "images", remark if as_json else say
     began = (out / "run").exists()
     if began and not resume:
