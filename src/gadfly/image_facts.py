@@ -38,10 +38,16 @@ class ImageFacts:
     def conditions(self, fresh: Sequence[Image] = (), wiring: Wiring | None = None) -> dict[str, tuple[str, ...]]:
         """The items of the images by their ids, and of `fresh` ones, which are in the folder of `wiring`. Thirds are
         those of the phase's images. One that cannot be opened has none: all else can be found all the same."""
-        own = self._own
+        if not fresh:
+            return self._asked_about
         new = self._measured(wiring or self.wiring, {image.id: image for image in fresh if image.id not in self.images})
-        new |= {image_id: one for image_id, one in self.folder.measures().items() if image_id in self.afresh}
-        return {**conditions(own), **conditions(new, own)}
+        return {**conditions(new, self._own), **self._asked_about}
+
+    @functools.cached_property
+    def _asked_about(self) -> dict[str, tuple[str, ...]]:
+        kept = self.folder.measures() if self.afresh else {}
+        afresh = {image_id: one for image_id, one in kept.items() if image_id in self.afresh}
+        return {**conditions(self._own), **conditions(afresh, self._own)}
 
     @functools.cached_property
     def _own(self) -> dict[str, Measures]:

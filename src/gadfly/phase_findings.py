@@ -72,6 +72,11 @@ class Phase:
         return [probe for probes in self.made_for.values() for probe in probes]
 
     @functools.cached_property
+    def wrong(self) -> list[Probe]:
+        """The WRONG ones, each once."""
+        return [probe for probe in distinct(self.probes) if probe.verdict is Verdict.WRONG]
+
+    @functools.cached_property
     def image_facts(self) -> ImageFacts:
         return ImageFacts(
             self.folder,
@@ -139,8 +144,8 @@ class Phase:
 
     def reading(self, search: ModeSearch) -> tuple[Reading, ...]:
         """The modes that held up, in the order in which to read them."""
-        wrong = [probe for probe in distinct(self.probes) if probe.verdict is Verdict.WRONG]
-        return tuple(reading_order([mode for mode in search.modes if mode.held_up], wrong, self.items_of()(wrong)))
+        held = [mode for mode in search.modes if mode.held_up]
+        return tuple(reading_order(held, self.wrong, self.items_of()(self.wrong)))
 
 
 def read_phase(

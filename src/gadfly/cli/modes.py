@@ -31,15 +31,11 @@ def modes(
     """Say which failure modes to read first, with examples. Each next one is the one that explains most WRONG answers
     which none before it did. Modes that were not borne out by other images are left out. Analyses first where that was
     not done yet, or there are new probes."""
-    from gadfly.analysis.rates import distinct
-    from gadfly.records import Verdict
-
     with Stages() as stages:
         phase = read_phase(run, images, stages)
         search = phase.search()
         order = phase.reading(search)
-    wrong = {probe.key: probe for probe in distinct(phase.probes) if probe.verdict is Verdict.WRONG}
-    _print(phase, search, order, wrong, top, as_json)
+    _print(phase, search, order, {probe.key: probe for probe in phase.wrong}, top, as_json)
 
 
 def _print(
