@@ -1,6 +1,7 @@
 """The reward: values by hand, what enters the history, and rebuilding."""
 
 import tracemalloc
+from collections.abc import Sequence
 from math import log
 
 import numpy as np
@@ -113,8 +114,12 @@ def test_weights_out_of_range_are_refused(bad: dict[str, float]) -> None:
         RewardConfig(**bad)  # type: ignore[arg-type]
 
 
+def _about_numbers(topic: str, skills: Sequence[str]) -> bool | None:
+    return any(skill.startswith("counting.") for skill in skills) if topic == "numbers" else None
+
+
 def test_a_question_that_is_not_about_its_topic_earns_what_an_invalid_one_does() -> None:
-    reward = CombinedReward(WEIGHTS, HashEmbedder(), {"numbers": "counting"})
+    reward = CombinedReward(WEIGHTS, HashEmbedder(), _about_numbers)
     about = Judgement(Verdict.WRONG, skills=("counting.count", "logic.not"))
     other = Judgement(Verdict.WRONG, skills=("logic.not",))
     unknown = Judgement(Verdict.WRONG)

@@ -21,6 +21,7 @@ from gadfly.roles.archive import Archive
 from gadfly.roles.asking import Asker, latest_distinct
 from gadfly.roles.asking_archive import ArchiveQuestioner
 from gadfly.roles.asking_best import BestOfQuestioner
+from gadfly.roles.asking_bounty import BountyQuestioner
 from gadfly.roles.asking_difference import DifferenceQuestioner
 from gadfly.roles.asking_informed import InformedQuestioner
 from gadfly.roles.asking_topics import FAILING, RAREST, TopicQuestioner
@@ -34,7 +35,7 @@ from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe
 TEMPLATE = "Ask a question.\n{focus}\nOne line."
 HOW = Sampling(temperature=1.0)
 IMAGES = [Image(name, f"{name}.png", 8, 8) for name in "abcdef"]
-TOPICS = {"counting": "counting", "space": "space", "logic": "logic and comparison"}
+TOPICS = {"counting.count": "counting", "space.above": "space", "logic.not": "logic and comparison"}
 
 
 def echo() -> ScriptedModel:
@@ -88,6 +89,9 @@ def learners() -> dict[str, LearningQuestioner]:
         "best_of_n": best_of(echo()),
         "archive": archive_of(echo()),
         "archive by topics": archive_of(echo(), topics=True),
+        "bounty": BountyQuestioner(
+            Asker(echo(), TEMPLATE, HOW), WordAnnotator(), " and ".join, candidates=4, explore=0.25
+        ),
     }
 
 

@@ -25,6 +25,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "feedback": {"questioner.method": "feedback", "questioner.steer": "topics"},
     "best of n": {"questioner.method": "best_of_n", "questioner.candidates": 3},
     "archive": {"questioner.method": "archive", "questioner.steer": "topics", "questioner.candidates": 3},
+    "bounty": {"questioner.method": "bounty", "questioner.candidates": 3},
+    "bounty, screened": {"questioner.method": "bounty", "questioner.candidates": 6, "questioner.screen": True},
+    "best of n, screened": {"questioner.method": "best_of_n", "questioner.candidates": 6, "questioner.screen": True},
 }
 
 
@@ -58,6 +61,8 @@ def test_a_run_that_was_broken_off_asks_the_same_as_one_that_was_not(name: str, 
     assert len(whole) == 48 and calls <= 48  # equal questions about an image are put once in a step
     if name == "uniform":  # drawn from what can be asked
         assert all(probe.verdict.valid for probe in whole)
+    if name.endswith("screened"):  # six candidates are hardly ever all bad
+        assert sum(probe.verdict.valid for probe in whole) >= 45
     # A question may not fit its image, but it is one: 45 to 48 of 48 are, and 20 under a prompt that was not taught.
     assert sum("not_grammatical" in (probe.judgement.reason or "") for probe in whole) <= 6
     # 36 calls: the third step would need up to 16 more, and is not begun.
@@ -79,18 +84,19 @@ def test_ways_of_asking_are_not_trained(images: Path, tmp_path: Path) -> None:
         trainee_of(config)
 
 
-def test_an_archive_needs_somebody_who_names_skills(tmp_path: Path) -> None:
-    config = override(Config(), {"questioner.method": "archive", "questioner.model": "x", "cache.max_bytes": 0})
+@pytest.mark.parametrize("method", ["archive", "bounty"])
+def test_what_sorts_questions_needs_somebody_who_names_skills(method: str, tmp_path: Path) -> None:
+    config = override(Config(), {"questioner.method": method, "questioner.model": "x", "cache.max_bytes": 0})
     wiring = Wiring(config)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=f"{method!r} sorts questions"):
         wiring.learner()
 
 
 def test_what_a_run_would_take_counts_candidates_and_repeated_answers(images: Path, tmp_path: Path) -> None:
     best = config_of(images, tmp_path, METHODS["best of n"])
     assert planned_calls(best, "sweep") == {"questioner": 3 * 48, "target": 48, "verifier": 0}
-    archive = config_of(images, tmp_path, METHODS["archive"])
-    assert planned_calls(archive, "sweep")["questioner"] == 3 * 48
+    for name in ("archive", "bounty"):
+        assert planned_calls(config_of(images, tmp_path, METHODS[name]), "sweep")["questioner"] == 3 * 48
     visplay = config_of(images, tmp_path, {"reward.kind": "uncertainty", "reward.rarity": 0.0, "reward.repeats": 8})
     assert planned_calls(visplay, "train")["target"] == 9 * 128  # one step of 16 images, 8 questions each
 

@@ -5,14 +5,19 @@ What `wiring` is for all parts, this is for the ways of asking: it names their i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from gadfly.errors import ConfigError
-from gadfly.model_config import FROZEN_METHODS, QuestionerConfig
+from gadfly.model_config import FROZEN_METHODS, TESTBED_PROMPT, QuestionerConfig
 from gadfly.protocols import Annotator, ChatModel, Embedder, LearningQuestioner
 from gadfly.records import Sampling
+from gadfly.roles.asking import Asker
 from gadfly.roles.prompts import load_prompt
-from gadfly.roles.topics import Topics
+from gadfly.roles.screening import Screen
+from gadfly.roles.topics import Topics, plain_topic
+
+SORTING_METHODS = ("archive", "bounty")
+"""Ways of asking that go by the skills which a question needs."""
 
 _EMBEDDED = 16_384  # texts whose vectors are kept: those that a predictor is fitted to, and candidates that come again
 
@@ -23,27 +28,30 @@ def learning_questioner(
     how: Sampling,
     annotator: Annotator | None,
     embedder: Callable[[], Embedder],
+    screen: Screen,
 ) -> LearningQuestioner:
     """A new questioner of `config.method`, which is one that learns. `annotator` names the skills of a question, None
-    where nobody can; `load_model` is called once all else is known to be there, `embedder` by methods that need one.
+    where nobody can; `load_model` is called once all else is known to be there, `embedder` by methods that need one;
+    `screen` is for those that choose among several questions.
 
     Raises ConfigError where the method needs skills and nobody names them.
     """
     assert config.method not in FROZEN_METHODS, config.method
     template, topics = load_prompt(config.prompt or "questioner"), Topics(config.focus, config.focus_share)
-    families = _families() if config.steer == "topics" else None
-    if config.method == "archive" and annotator is None:
+    known = _testbed_topics() if config.prompt == TESTBED_PROMPT else {}
+    words = known if config.steer == "topics" else None
+    if config.method in SORTING_METHODS and annotator is None:
         raise ConfigError(
-            "questioner.method 'archive' sorts questions by the skills that they need, and nobody in this run names "
-            "them; it needs an annotator, or the testbed's oracle as the verifier"
+            f"questioner.method {config.method!r} sorts questions by the skills that they need, and nobody in this run "
+            "names them; it needs an annotator, or the testbed's oracle as the verifier"
         )
     model = load_model()
     match config.method:
-        case "diversity" | "feedback" if families is not None:
+        case "diversity" | "feedback" if words is not None:
             from gadfly.roles.asking_topics import FAILING, RAREST, TopicQuestioner
 
             choice = RAREST if config.method == "diversity" else FAILING
-            return TopicQuestioner(model, template, how, families, choice)
+            return TopicQuestioner(model, template, how, words, choice)
         case "diversity":
             from gadfly.roles.asking_unlike import UnlikeQuestioner
 
@@ -62,33 +70,50 @@ def learning_questioner(
                 FailurePredictor(cached(embedder()), annotator),
                 candidates=config.candidates,
                 explore=config.explore,
+                screen=screen,
             )
+        case "bounty":
+            assert annotator is not None, "checked above"
+            return _bounty(config, Asker(model, template, how, topics), annotator, known, screen)
         case _:
-            return _archive(config, model, template, how, annotator, topics, families)
+            assert annotator is not None, "checked above"
+            return _archive(config, Asker(model, template, how, topics), annotator, words, screen)
+
+
+def _bounty(
+    config: QuestionerConfig, asker: Asker, annotator: Annotator, known: Mapping[str, str], screen: Screen
+) -> LearningQuestioner:
+    from gadfly.roles.asking_bounty import BountyQuestioner
+
+    def topic_of(skills: Sequence[str]) -> str:
+        return " and ".join(known.get(skill) or plain_topic(skill) for skill in skills)
+
+    return BountyQuestioner(
+        asker,
+        annotator,
+        topic_of,
+        skills=tuple(known),
+        candidates=config.candidates,
+        explore=config.explore,
+        screen=screen,
+    )
 
 
 def _archive(
-    config: QuestionerConfig,
-    model: ChatModel,
-    template: str,
-    how: Sampling,
-    annotator: Annotator | None,
-    topics: Topics,
-    families: Mapping[str, str] | None,
+    config: QuestionerConfig, asker: Asker, annotator: Annotator, topics: Mapping[str, str] | None, screen: Screen
 ) -> LearningQuestioner:
     from gadfly.rewards.lexical import similarity
-    from gadfly.roles.asking import Asker
     from gadfly.roles.asking_archive import ArchiveQuestioner
 
-    assert annotator is not None, "checked above"
     return ArchiveQuestioner(
-        Asker(model, template, how, topics),
+        asker,
         annotator,
         similarity,
-        topics=families,
+        topics=topics,
         candidates=config.candidates,
         explore=config.explore,
         temperature=config.archive_temperature,
+        screen=screen,
     )
 
 
@@ -99,7 +124,8 @@ def cached(embedder: Embedder) -> Embedder:
     return CachedEmbedder(embedder, capacity=_EMBEDDED)
 
 
-def _families() -> Mapping[str, str]:
-    from gadfly.testbed.skills import FAMILIES
+def _testbed_topics() -> Mapping[str, str]:
+    """Skill -> the words that the bundled questioner knows it by."""
+    from gadfly.testbed.topics import SKILL_WORDS
 
-    return FAMILIES
+    return SKILL_WORDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gadfly.config import Config
 from gadfly.errors import ConfigError
-from gadfly.model_config import ModelConfig
+from gadfly.model_config import TRAINABLE_METHODS, ModelConfig
 
 ONE_MODEL_FOR_TWO = (
     "target and verifier are the same model: what it gets wrong it may also judge wrongly; `gadfly audit` measures that"
@@ -46,7 +46,7 @@ def trainee_of(config: Config) -> str:
     """The folder or hub id of the questioner to train. Raises ConfigError where there is none."""
     if config.questioner.method == "uniform":
         raise ConfigError("the uniform sampler cannot be trained; use it with `gadfly sweep`, or name a model")
-    if config.questioner.method != "model":
+    if config.questioner.method not in TRAINABLE_METHODS:
         raise ConfigError(
             f"questioner.method {config.questioner.method!r} is a way of asking without training; use it with `gadfly "
             "sweep`, or leave it out to train the questioner"

@@ -129,11 +129,16 @@ def _only_default(section: str, config: ModelConfig, names: tuple[str, ...], why
             raise ConfigError(f"{section}.{name} {why}")
 
 
+TRAINABLE_METHODS = ("model", "bounty")
+"""Ways of asking that have a model of their own to train. "bounty" is how it asks once it is trained."""
+
 FROZEN_METHODS = ("model", "uniform", "difference")
 """Ways of asking that do not change as a run goes on. All others go by what became of their questions."""
 
 PROMPTED_METHODS = ("diversity", "feedback", "archive")
 """Ways of asking that say something of the run so far in each prompt. They can say it in words, or by a topic."""
+
+Method = Literal["model", "uniform", "diversity", "feedback", "difference", "best_of_n", "archive", "bounty"]
 
 TESTBED_PROMPT = "testbed_questioner"
 """The prompt that the bundled questioner was taught. It reads no other words than those of it and its topics."""
@@ -148,22 +153,24 @@ class QuestionerConfig(ModelConfig):
     failures without training: "diversity" asks for something else than it asked lately; "feedback" is told what failed
     and what did not; "difference" asks where its own description of the image and the target's differ; "best_of_n" asks
     `candidates` questions and puts the one that it predicts to fail; "archive" keeps the best question of each kind and
-    changes those. `roles/` has a file for each, with its source.
+    changes those; "bounty" asks by name for kinds that may fail and are not known to, and puts the best of its
+    `candidates`. `roles/` has a file for each, with its source.
 
     `steer` is how "diversity", "feedback" and "archive" say what they want: by a "prompt" that quotes questions, which
     takes a model that can be told things, or by naming one of the "topics" that the skills divide into, which is all
     that the bundled questioner can be told.
     """
 
-    method: Literal["model", "uniform", "diversity", "feedback", "difference", "best_of_n", "archive"] = "model"
+    method: Method = "model"
     temperature: float = 1.0
     max_new_tokens: int = 64
     focus: tuple[str, ...] = ()
     focus_share: float = 1.0
     steer: Literal["prompt", "topics"] = "prompt"
     shown: int = 20  # own questions that a prompt quotes, of each kind
-    candidates: int = 8  # of which one is put to the target: "best_of_n", and "archive" where it is steered by topics
-    explore: float = 0.1  # share of questions that are asked without guidance: "best_of_n", "archive"
+    candidates: int = 8  # of which one is put to the target: "best_of_n", "bounty", and "archive" if steered by topics
+    explore: float = 0.1  # share of questions that are asked without guidance: "best_of_n", "archive", "bounty"
+    screen: bool = False  # whether the verifier looks at candidates first, and INVALID ones are not put
     archive_temperature: float = 0.5  # how evenly kinds are tried: small values go to those that have not failed yet
 
     def __post_init__(self) -> None:
@@ -179,6 +186,17 @@ class QuestionerConfig(ModelConfig):
                 "questioner.method 'best_of_n' chooses among different questions: it needs questioner.candidates of at "
                 "least 2 and a questioner.temperature above 0"
             )
+
+        if self.screen and not self.chooses:
+            raise ConfigError(
+                f"questioner.screen is for ways of asking that choose among candidates; {self.method!r} has none to "
+                "choose from"
+            )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it asks for `candidates` questions, of which one is put."""
+        return self.method in ("best_of_n", "bounty") or (self.method == "archive" and self.steer == "topics")
 
     def _check_steering(self) -> None:
         if self.steer == "topics":

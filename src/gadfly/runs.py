@@ -137,8 +137,9 @@ def sweep(
 ) -> Counts:
     """Ask `config.sweep.n` questions with a frozen questioner; goes on where an earlier attempt of the phase ended.
 
-    `split` and `questioner` stand in for those of the configuration. Novelty is scored against the phase's own
-    history. The counts, those given to `on_progress` too, are of the whole phase.
+    `split` and `questioner` stand in for those of the configuration. A questioner that goes by what became of its
+    questions begins with those of the run's training. Novelty is scored against the phase's own history. The counts,
+    those given to `on_progress` too, are of the whole phase.
     """
     from gadfly.sweep import sweep as ask_all
 
@@ -154,8 +155,9 @@ def sweep(
         done = counts_of(store, phase)
         reward.remember(store.valid_questions(phase, config.reward.remembered))
         if learner is not None:
-            for _, probes in groupby(store.probes(phase), key=lambda probe: probe.key.step):
-                learner.learn_from(list(probes))
+            for earlier in (TRAINING, phase):
+                for _, probes in groupby(store.probes(earlier), key=lambda probe: probe.key.step):
+                    learner.learn_from(list(probes))
         return done + ask_all(
             images,
             asker,

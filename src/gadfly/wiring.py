@@ -46,6 +46,7 @@ from gadfly.protocols import (
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import Prompts, parse_question, questioner_chat
+from gadfly.roles.screening import NO_SCREEN, VerifierScreen
 from gadfly.roles.topics import Topics
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ class Wiring:
             config.sampling,
             self.annotator,
             lambda: self._embedder,
+            VerifierScreen(self.verifier) if config.screen else NO_SCREEN,
         )
 
     @property
@@ -222,7 +224,7 @@ class Wiring:
             case "discovery":
                 from gadfly.rewards.combination import CombinedReward
 
-                return CombinedReward(config, self._embedder, self._families)
+                return CombinedReward(config, self._embedder, self._keeps_to)
             case "curiosity":
                 from gadfly.rewards.curiosity import CuriosityReward
 
@@ -245,13 +247,13 @@ class Wiring:
         return ModelTarget(self._model("target", config), load_prompt(config.prompt or "target"), how)
 
     @property
-    def _families(self) -> Mapping[str, str]:
-        """Topic -> family of skills, of the topics whose questions are known by their skills."""
+    def _keeps_to(self) -> Callable[[str, Sequence[str]], bool | None] | None:
+        """Tells by its skills whether a question is about its topic. None where topics are in the user's words."""
         if self.config.questioner.prompt != TESTBED_PROMPT:
-            return {}
-        from gadfly.testbed.skills import FAMILIES
+            return None
+        from gadfly.testbed.topics import keeps_to
 
-        return {words: family for family, words in FAMILIES.items()}
+        return keeps_to
 
     @functools.cached_property
     def _embedder(self) -> Embedder:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from gadfly.bench.standings_figure import draw_discovery
 from gadfly.bench.standings_text import sentences, tables_of
 from gadfly.bench.tables import as_markdown
 from gadfly.errors import ConfigError
+from gadfly.records import Probe
+from gadfly.roles.asking_bounty import BountyQuestioner
 from gadfly.testbed.checkpoints import bundled
 
 METHODS = read_methods()
@@ -25,7 +29,7 @@ METHODS = read_methods()
 
 def test_every_shipped_method_makes_a_configuration(tmp_path: Path) -> None:
     assert {"uniform", "zero-shot", "difference", "rl", "rl-sft"} <= set(METHODS)
-    assert [name for name, method in METHODS.items() if method.ours] == ["rl", "rl-sft"]
+    assert [name for name, method in METHODS.items() if method.ours] == ["bounty", "rl", "rl-sft"]
     for method in chosen(METHODS, []):
         config = config_of(method, bundled("a"), tmp_path / "images", tmp_path / method.name, 3, 1000)
         assert config.limits.max_target_calls == 1000 and config.cache.max_bytes == 0 and config.seed == 3
@@ -47,6 +51,8 @@ def test_what_cannot_be_chosen_is_said() -> None:
     [
         ("[methods.x]\ntitle = 'x'\nplan = 'collect, train'", "must be a share between 0 and 1"),
         ("[methods.x]\ntitle = 'x'\ncollect = 0.5", "be left out otherwise"),
+        ("[methods.x]\ntitle = 'x'\nplan = 'train, sweep'", "for a plan that sweeps after training"),
+        ("[methods.x]\ntitle = 'x'\nplan = 'train'\ntrain = 0.5", "be left out otherwise"),
         ("[methods.x]\nplan = 'sweep'", "has no title"),
         ("[methods.x]\ntitle = 'x'\nplan = 'guess'", "must be one of"),
         ("[settings]", "unknown table 'settings'"),
@@ -139,6 +145,31 @@ def test_calls_that_no_step_can_be_had_of_are_too_few(tmp_path: Path, monkeypatc
     monkeypatch.setattr("gadfly.bench.search.N_IMAGES", 8)
     with pytest.raises(ConfigError, match="before the first step of RL, VisPlay's uncertainty was done"):
         search(METHODS["visplay"], bundled("a"), images_of(tmp_path, 0), tmp_path / "run", 0, 64)
+
+
+@pytest.mark.slow
+def test_a_training_before_a_sweep_takes_its_share_and_the_sweep_knows_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gadfly.bench.search.N_IMAGES", 40)
+    small = {"train.images_per_step": 4, "train.group_size": 4, "sweep.batch_size": 16, "questioner.candidates": 2}
+    method = replace(METHODS["rl"], train=0.4, settings={**METHODS["rl"].settings, **small})
+    done: list[tuple[int, int]] = []
+    found = search(method, bundled("a"), images_of(tmp_path, 0), tmp_path / "run", 0, 100, lambda *at: done.append(at))
+    assert [{probe.key.phase for probe in stretch.probes} for stretch in found] == [{"train"}, {"sweep"}]
+    trained, swept = (stretch.calls for stretch in found)
+    assert 24 <= trained <= 40 and 84 <= trained + swept <= 100  # less than a step is left over of each
+    assert done[-1][1] == 100 and [at for at, _ in done] == sorted(at for at, _ in done)
+    taught: list[str] = []
+    learn = BountyQuestioner.learn_from
+
+    def learn_from(self: BountyQuestioner, probes: Sequence[Probe]) -> None:
+        taught.extend(probe.key.phase for probe in probes)
+        learn(self, probes)
+
+    monkeypatch.setattr(BountyQuestioner, "learn_from", learn_from)
+    search(method, bundled("a"), images_of(tmp_path, 0), tmp_path / "again", 0, 100)
+    assert taught[0] == "train" and taught[-1] == "sweep"
 
 
 @pytest.mark.slow

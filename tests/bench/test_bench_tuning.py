@@ -19,9 +19,9 @@ METHODS = read_methods(tuned=None)
 
 
 def _shown(method: Method, folder: Path) -> str:
-    """All that a search goes by; the share that is collected is no setting of a run."""
+    """All that a search goes by; the shares of its calls are no settings of a run."""
     config = config_of(method, bundled("a"), folder / "images", folder / "out", 0, 5000).to_dict()
-    return json.dumps([{**config, "train": {**config["train"], "steps": 0}}, method.collect])
+    return json.dumps([{**config, "train": {**config["train"], "steps": 0}}, method.collect, method.train])
 
 
 def test_every_method_has_as_many_trials_that_all_differ(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,14 +23,14 @@ from gadfly.models.local import LocalModel
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import questioner_prompt
 from gadfly.store.sqlite import SqliteStore
-from gadfly.testbed import school, verifier_build, vocabulary
+from gadfly.testbed import bookmark, school, verifier_build, vocabulary
 from gadfly.testbed.build import load, save
 from gadfly.testbed.checkpoints import FOLDER, NAMES, bundled
 from gadfly.testbed.execution import SceneIndex, bits
 from gadfly.testbed.lessons import Exercise, lessons
 from gadfly.testbed.practice import OwnQuestions, practise
 from gadfly.testbed.scenes import generate
-from gadfly.testbed.school import Course, read, see, together
+from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
 from gadfly.testbed.vlm import LARGE, SMALL, Dimensions, build_model, build_processor
 
@@ -92,18 +93,61 @@ def test_each_stage_lowers_its_loss(worth_compiling: int, monkeypatch: pytest.Mo
     assert seen["together"][-1] < seen["together"][0]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # each course begins a process for its lessons
+@pytest.mark.parametrize("stage", ["read", "see", "together"])
+def test_a_course_that_was_broken_off_ends_like_one_that_was_not(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bookmark, "EVERY", 3)
+
+    def take(kept: Path | None, report: Report = silent) -> dict[str, torch.Tensor]:
+        model = build_model(TINY, seed=0)
+        course = Course(10, 3e-3, n_images=2, length=64, warmup=2)
+        if stage == "see":
+            see(model, course, "target", 0, report, kept)
+        elif stage == "read":
+            read(model, AnswerTeacher(), course, "target", 0, report, bookmark=kept)
+        else:
+            together(model, AnswerTeacher(), course, "target", 0, report, bookmark=kept)
+        return model.state_dict()
+
+    whole = take(None)
+    step = school._step
+    steps = iter(range(8))
+
+    def breaks_off(*arguments: Any) -> None:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        step(*arguments)
+
+    monkeypatch.setattr(school, "_step", breaks_off)
+    with pytest.raises(KeyboardInterrupt):
+        take(tmp_path / "course.bookmark")
+    taken: list[int] = []
+
+    def counted(*arguments: Any) -> None:
+        taken.append(1)
+        step(*arguments)
+
+    monkeypatch.setattr(school, "_step", counted)
+    gone_on = take(tmp_path / "course.bookmark")
+    assert len(taken) == 4  # six of ten were kept
+    assert all(torch.equal(gone_on[name], weight) for name, weight in whole.items())
+
+
 def test_practice_learns_only_from_valid_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a model that asks one valid question for each family, and for counting and logic invalid ones, the lessons
-    hold the valid ones alone, each as often as one combination may be had; the rest of them is the sampler's."""
+    """With a model that asks one valid question whatever it is asked for, but invalid ones for counting and logic, the
+    lessons hold the valid ones alone, each as often as one combination may be had; the rest is the sampler's."""
     from gadfly.testbed import practice
 
     asked = {"counting": "what colour is the?", "comparison": "hello"}
     monkeypatch.setattr(
         practice,
         "_ask",
-        lambda model, pictures, prompt, n: (
-            [asked.get(prompt.split()[-2], "how many things are there?")] * len(pictures)
-        ),
+        lambda model, pictures, of_picture, prompts: [
+            asked.get(prompt.split()[-2], "how many things are there?") for prompt in prompts
+        ],
     )
     monkeypatch.setattr(practice, "SAMPLED_SHARE", 0.0)
     taught: list[Exercise] = []
@@ -119,7 +163,7 @@ def test_practice_learns_only_from_valid_questions(monkeypatch: pytest.MonkeyPat
         build_model(TINY, seed=0), rounds=1, n_scenes=14, most_per_combination=9, learning_rate=1e-3,
         split="questioner", seed=8, report=silent,
     )  # fmt: skip
-    assert len(taught) == 9  # of 14 scenes × 4 families, thinned out to what one combination may have
+    assert len(taught) == 9  # of 14 scenes × 8 topics, thinned out to what one combination may have
     assert {" ".join(e.completion) for e in taught} == {"how many things are there ?"}
 
 

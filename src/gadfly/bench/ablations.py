@@ -63,7 +63,7 @@ def _ablation(name: str, entry: Any, common: Mapping[str, Any]) -> Ablation:
     elif entry.needs is not None:
         unavailable = f"there is no bundled checkpoint {entry.needs!r}"
     plan: Any = "collect, train" if entry.collect else "train"
-    return Ablation(entry.factor, Method(name, entry.title, plan, True, entry.collect, unavailable, settings))
+    return Ablation(entry.factor, Method(name, entry.title, plan, True, entry.collect, 0.0, unavailable, settings))
 
 
 def chosen(rows: Mapping[str, Ablation], names: Sequence[str]) -> list[Ablation]:

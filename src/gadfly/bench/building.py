@@ -5,24 +5,27 @@ Knows which one is made how; the lessons are the testbed's, the questioner's las
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 from gadfly import run_folder, runs
 from gadfly.bench.keys import SHIPPED, read_key
 from gadfly.bench.making import make_organism
 from gadfly.config import from_dict
+from gadfly.images.order import image_order
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.verifier_model import REMINDERS
-from gadfly.testbed.album import render
+from gadfly.testbed.album import read_scenes, render
 from gadfly.testbed.build import LARGE, SMALL, STAGES, Size, clean, load, practised, taught
 from gadfly.testbed.checkpoints import NAMES, ORGANISMS
 from gadfly.testbed.judging import JudgePrompts
-from gadfly.testbed.recipe import polish_settings
+from gadfly.testbed.practice import topic_for
+from gadfly.testbed.recipe import POLISH_PER_STEP, polish_settings
 from gadfly.testbed.school import Report
 from gadfly.testbed.verifier_build import verifier
 from gadfly.wiring import Wiring
 
-POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 100, 500
+POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 500, 500
 
 
 def build(name: str, out: Path, report: Report) -> Path:
@@ -68,7 +71,7 @@ def judge_prompts() -> JudgePrompts:
 
 
 def _questioner(out: Path, size: Size, report: Report) -> Path:
-    return taught(out / f"questioner{size.ending}", lambda: load(_polished(out, size, report)), kept=size.kept)
+    return taught(out / f"questioner{size.ending}", lambda _: load(_polished(out, size, report)), kept=size.kept)
 
 
 def _polished(out: Path, size: Size, report: Report) -> Path:
@@ -76,6 +79,8 @@ def _polished(out: Path, size: Size, report: Report) -> Path:
     images = out / STAGES / "images"
     if not images.exists():
         render(images, n=POLISH_IMAGES, split="questioner", seed=POLISH_SEED)
+    scenes, rng = list(read_scenes(images).values()), random.Random(POLISH_SEED)
+    order = image_order(POLISH_IMAGES, POLISH_STEPS * POLISH_PER_STEP, POLISH_SEED)
     config = from_dict(
         polish_settings(
             images,
@@ -83,6 +88,7 @@ def _polished(out: Path, size: Size, report: Report) -> Path:
             name=f"run{size.ending}",
             questioner=practised(out, size, report),
             target=clean(out, size, report),
+            topics=[topic_for(scenes[place], rng) for place in order],
             learning_rate=size.polish_rate,
             steps=POLISH_STEPS,
             seed=POLISH_SEED,

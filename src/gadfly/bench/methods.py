@@ -17,21 +17,25 @@ SETTINGS = Path(__file__).parent / "settings.toml"
 TUNED = Path(__file__).parent / "tuning.json"
 """What `gadfly bench tune` has chosen, if the settings are frozen."""
 
-Plan = Literal["sweep", "train", "collect, sweep", "collect, train"]
+SHARES = ("collect", "train")
+"""What of a method is a share of the calls, and no setting of the runs."""
+
+Plan = Literal["sweep", "train", "train, sweep", "collect, sweep", "collect, train", "collect, train, sweep"]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Method:
     """One way of asking. `settings` are by dotted key, those of all methods included. `collect` is the share of the
-    calls that is spent on what it learns from. `unavailable` says why it cannot be had on the testbed, None where it
-    can."""
+    calls that is spent on what it learns from, `train` the share of those left that a training takes before a sweep.
+    `unavailable` says why it cannot be had on the testbed, None where it can."""
 
     name: str
     title: str
     plan: Plan
     ours: bool
     collect: float
+    train: float
     unavailable: str | None
     settings: Mapping[str, Any] = field(hash=False)
 
@@ -42,6 +46,7 @@ class _Entry:
     plan: Plan = "sweep"
     ours: bool = False
     collect: float = 0.0
+    train: float = 0.0
     unavailable: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,11 +63,11 @@ def read_methods(path: Path = SETTINGS, tuned: Path | None = TUNED) -> dict[str,
 
 
 def varied(method: Method, changes: Mapping[str, Any], name: str, title: str) -> Method:
-    """The method under another name, with some settings changed; `collect` is the method's own. Raises ConfigError."""
-    settings = {key: value for key, value in changes.items() if key != "collect"}
-    collect = changes.get("collect", method.collect)
-    _check_collect(name, method.plan, collect)
-    return replace(method, name=name, title=title, collect=collect, settings={**method.settings, **settings})
+    """The method under another name, with some settings changed; SHARES are the method's own. Raises ConfigError."""
+    shares = {key: changes.get(key, getattr(method, key)) for key in SHARES}
+    settings = {key: value for key, value in changes.items() if key not in SHARES}
+    _check_shares(name, method.plan, **shares)
+    return replace(method, name=name, title=title, settings={**method.settings, **settings}, **shares)
 
 
 def read_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -77,20 +82,23 @@ def read_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _method(name: str, entry: Any, common: Mapping[str, Any]) -> Method:
-    _check_collect(name, entry.plan, entry.collect)
+    _check_shares(name, entry.plan, entry.collect, entry.train)
     if not entry.title:
         raise ConfigError(f"methods.{name} has no title")
-    return Method(
-        name, entry.title, entry.plan, entry.ours, entry.collect, entry.unavailable, {**common, **entry.settings}
-    )
+    settings = {**common, **entry.settings}
+    return Method(name, entry.title, entry.plan, entry.ours, entry.collect, entry.train, entry.unavailable, settings)
 
 
-def _check_collect(name: str, plan: str, collect: float) -> None:
-    if plan.startswith("collect") != (0 < collect < 1):
-        raise ConfigError(
-            f"methods.{name}.collect is {collect}; it must be a share between 0 and 1 for a plan that collects, and be "
-            "left out otherwise"
-        )
+def _check_shares(name: str, plan: str, collect: float, train: float) -> None:
+    for key, share, has_one in (
+        ("collect", collect, plan.startswith("collect")),
+        ("train", train, plan.endswith("train, sweep")),
+    ):
+        if has_one != (0 < share < 1):
+            raise ConfigError(
+                f"methods.{name}.{key} is {share}; it must be a share between 0 and 1 for a plan that "
+                f"{'collects' if key == 'collect' else 'sweeps after training'}, and be left out otherwise"
+            )
 
 
 def chosen(methods: Mapping[str, Method], names: Sequence[str]) -> list[Method]:

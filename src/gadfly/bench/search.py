@@ -98,6 +98,8 @@ def search(
             stretches += _swept(override(config, {"train.method": "sft"}), on_progress, tune=True)
         case "train" | "collect, train":
             stretches += _trained(config, on_progress)
+        case "train, sweep" | "collect, train, sweep":
+            stretches += _trained_to_sweep(config, round(calls * method.train), on_progress)
     if not keep_weights:  # the probes are what is kept
         drop_weights(out / MAIN)
     if not any(stretch.probes for stretch in stretches):
@@ -131,6 +133,24 @@ def _trained(config: Config, on_progress: OnProgress | None) -> list[Stretch]:
             store,
             resume=False,
             on_step=_told(on_progress, config, per=config.train.probes_per_step),
+        )
+    return _stretches(config)
+
+
+def _trained_to_sweep(config: Config, calls: int, on_progress: OnProgress | None) -> list[Stretch]:
+    """Trained with `calls` of the calls or a step less, then asked with for the rest."""
+    wanted = config.limits.max_target_calls
+    assert wanted is not None
+    training = override(config, {"limits.max_target_calls": calls})
+    spent = sum(stretch.calls for stretch in _trained(training, on_progress))
+    sweeping = override(config, {"limits.max_target_calls": wanted - spent})
+    with run_folder.opened(training, resume=True) as store, suppress(BudgetSpent):
+        runs.sweep(
+            Wiring(sweeping),
+            store,
+            split="train",
+            questioner=run_folder.folder_of(config) / run_folder.TRAINED,
+            on_progress=on_progress and (lambda done, _, __: on_progress(min(wanted, spent + done), wanted)),
         )
     return _stretches(config)
 

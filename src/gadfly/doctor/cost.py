@@ -65,15 +65,13 @@ def planned_calls(config: Config, phase: Phase) -> dict[str, int]:
     judges = judges_of(config).items()
     judged = {role: JUDGE_CALLS * judge.votes * n if judge.kind == "model" else 0 for role, judge in judges}
     asked, answered = n, n
-    if phase != "train" and (config.questioner.method == "best_of_n" or _chooses_by_topic(config)):
+    if phase != "train" and config.questioner.chooses:
         asked = n * config.questioner.candidates
+        if config.questioner.screen:
+            judged = {role: calls and calls + asked * judges_of(config)[role].votes for role, calls in judged.items()}
     if config.reward.kind == "uncertainty":
         answered = n * (1 + config.reward.repeats)
     return {"questioner": asked, "target": answered, **judged}
-
-
-def _chooses_by_topic(config: Config) -> bool:
-    return config.questioner.method == "archive" and config.questioner.steer == "topics"
 
 
 def judges_of(config: Config) -> dict[str, VerifierConfig]:

@@ -7,7 +7,7 @@ and whose formula is not: the weighted sum, the window, rarity and the None for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -32,17 +32,22 @@ class CombinedReward:
     other's references, so copies earn next to no lexical novelty, and no semantic novelty once the copies outnumber
     the `neighbours` or are all the references there are. Rarity looks at the window alone.
 
-    A question that was to be about a topic of `families` (topic -> family of skills), and needs none of that family's
-    skills, earns what an INVALID one does: else a topic on which valid questions are hard to ask is soon asked about
-    no more, however it is named.
+    A valid question that does not keep to the topic it was asked for under earns what an INVALID one does: else a topic
+    on which valid questions are hard to ask is soon asked about no more, however it is named. `keeps_to` tells by a
+    topic and a question's skills, or None where it cannot.
 
     A history rebuilt by `remember` with the stored valid questions, oldest first, scores exactly as the one that
     lived through the run, provided that the embedder gives a text the same vector every time.
     """
 
-    def __init__(self, weights: RewardConfig, embedder: Embedder, families: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        weights: RewardConfig,
+        embedder: Embedder,
+        keeps_to: Callable[[str, Sequence[str]], bool | None] | None = None,
+    ) -> None:
         self._weights = weights
-        self._families = families or {}
+        self._keeps_to = keeps_to
         # Room for the window and for a step's batch, so that a text is embedded once: when it is scored.
         self._embedder = CachedEmbedder(embedder, capacity=2 * weights.window + 4096)
         self._semantic = SemanticHistory(weights.window, weights.neighbours)
@@ -93,10 +98,10 @@ class CombinedReward:
         self._rarity.remember([question.skills for question in kept])
 
     def _astray(self, question: Question, judgement: Judgement) -> float | None:
-        family = self._families.get(question.topic)
-        if family is None or judgement.skills is None or not judgement.verdict.valid:
+        if self._keeps_to is None or not question.topic or judgement.skills is None or not judgement.verdict.valid:
             return None
-        return float(all(skill.partition(".")[0] != family for skill in judgement.skills))
+        kept = self._keeps_to(question.topic, judgement.skills)
+        return None if kept is None else float(not kept)
 
     def _combine(self, verdict: Verdict, terms: Terms) -> float | None:
         if not verdict.decided:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from gadfly.protocols import ChatModel
-from gadfly.records import Completion, Image, Probe, Sampling
+from gadfly.records import Completion, Image, Sampling
 from gadfly.roles.prompts import quote
 from gadfly.roles.questioner import Prompts, questioner_chat, questioner_prompt
 from gadfly.roles.topics import NO_TOPICS, Topics
@@ -56,8 +56,3 @@ def quoted_list(questions: Iterable[str]) -> str:
 def latest_distinct(questions: Sequence[str], n: int) -> list[str]:
     """The last `n` different questions, oldest first. What was asked twice stands where it was asked last."""
     return list(dict.fromkeys(reversed(questions)))[:n][::-1]
-
-
-def families_of(probe: Probe) -> tuple[str, ...]:
-    """The families of the skills that a probe's question needed, sorted; none where they are unknown."""
-    return tuple(sorted({skill.partition(".")[0] for skill in probe.judgement.skills or ()}))

@@ -23,12 +23,13 @@ from gadfly.roles.archive import Archive, Cell, Elite
 from gadfly.roles.asking import Asker, Wish
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.questioner import parse_question
+from gadfly.roles.screening import NO_SCREEN, Screen, first_passing
 
 
 @final
 class ArchiveQuestioner:
-    """A LearningQuestioner. `topics` are the families of skills by the words that the questioner knows them by, None
-    for one that is told in words. `annotator` names the skills of a question that was not judged with them."""
+    """A LearningQuestioner. `topics` are the words that the questioner knows each skill by, None for one that is
+    told in sentences. `annotator` names the skills of a question that was not judged with them."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class ArchiveQuestioner:
         candidates: int,
         explore: float,
         temperature: float,
+        screen: Screen = NO_SCREEN,
     ) -> None:
         assert topics is None or annotator is not None, "candidates are told apart by what the annotator says of them"
         self._asker = asker
@@ -49,6 +51,7 @@ class ArchiveQuestioner:
         self._candidates = candidates
         self._explore = explore
         self._temperature = temperature
+        self._screen = screen
         self._note = load_prompt("asking_changed")
         self._archive = Archive(similarity)
 
@@ -59,10 +62,9 @@ class ArchiveQuestioner:
         if self._topics is None:
             return self._asker.ask(wishes, seed)
         rounds = [self._asker.ask(wishes, rng.getrandbits(31)) for _ in range(self._candidates)]
-        return [
-            candidates[0] if aim is None else self._nearest(candidates, *aim)
-            for aim, candidates in zip(aims, zip(*rounds, strict=True), strict=True)
-        ]
+        asked = list(zip(*rounds, strict=True))
+        best = first_passing(images, self._ranked(asked, aims), self._screen)
+        return [candidates[at] for candidates, at in zip(asked, best, strict=True)]
 
     def learn_from(self, probes: Sequence[Probe]) -> None:
         valid = [probe for probe in probes if probe.verdict.valid]
@@ -84,22 +86,29 @@ class ArchiveQuestioner:
             return Wish(image)
         elite, (skill, depth) = aim
         if self._topics is not None:
-            return Wish(image, topic=self._topics.get(skill.partition(".")[0], ""))
+            return Wish(image, topic=self._topics.get(skill, ""))
         return Wish(image, fill(self._note, question=quote(elite.question), skill=quote(skill), depth=str(depth)))
 
-    def _nearest(self, candidates: Sequence[Completion], elite: Elite, cell: Cell) -> Completion:
-        """The candidate nearest to the cell: with its skill, then of its depth, then least like the elite."""
-        questions = [None if one.text is None else parse_question(one.text) for one in candidates]
-        readable = [(place, question) for place, question in enumerate(questions) if question is not None]
-        if not readable:
-            return candidates[0]
+    def _ranked(
+        self, asked: Sequence[Sequence[Completion]], aims: Sequence[tuple[Elite, Cell] | None]
+    ) -> list[list[tuple[int, str]]]:
+        """The candidates of each image, (place, question): nearest to its cell first, which is with its skill, then of
+        its depth, then least like the elite. As they came where there is no aim."""
+        ranked = []
+        for aim, candidates in zip(aims, asked, strict=True):
+            questions = [None if one.text is None else parse_question(one.text) for one in candidates]
+            readable = [(at, question) for at, question in enumerate(questions) if question is not None]
+            ranked.append(readable if aim is None else self._by_nearness(readable, *aim))
+        return ranked
+
+    def _by_nearness(self, readable: Sequence[tuple[int, str]], elite: Elite, cell: Cell) -> list[tuple[int, str]]:
         skill, depth = cell
         named = self._skills([question for _, question in readable])
-        ranked = [
+        nearness = [
             (skill not in (needs or ()), abs(len(needs or ()) - depth), self._similarity(question, elite.question), at)
             for (at, question), needs in zip(readable, named, strict=True)
         ]
-        return candidates[min(ranked)[-1]]
+        return [one for _, one in sorted(zip(nearness, readable, strict=True))]
 
     def _skills(self, questions: Sequence[str]) -> Sequence[tuple[str, ...] | None]:
         return [None] * len(questions) if self._annotator is None else self._annotator.skills(questions)

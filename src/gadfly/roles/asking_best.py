@@ -17,37 +17,50 @@ from gadfly.protocols import Questioner
 from gadfly.records import Completion, Image, Probe, Verdict
 from gadfly.roles.failure_predictor import FailurePredictor
 from gadfly.roles.questioner import parse_question
+from gadfly.roles.screening import NO_SCREEN, Screen, first_passing
 
 
 @final
 class BestOfQuestioner:
     """A LearningQuestioner round another questioner. Of equally promising candidates the first stays; what holds no
-    question is chosen last. `explore` is the share of images for which the first candidate is taken as it is."""
+    question is chosen last, and so is what does not pass the `screen`. `explore` is the share of images for which
+    candidates are taken as they come."""
 
-    def __init__(self, questioner: Questioner, predictor: FailurePredictor, *, candidates: int, explore: float) -> None:
+    def __init__(
+        self,
+        questioner: Questioner,
+        predictor: FailurePredictor,
+        *,
+        candidates: int,
+        explore: float,
+        screen: Screen = NO_SCREEN,
+    ) -> None:
         assert candidates >= 1 and 0 <= explore <= 1
         self._questioner = questioner
         self._predictor = predictor
         self._candidates = candidates
         self._explore = explore
+        self._screen = screen
 
     def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
         rng = random.Random(seed)
         # One seed each: a server that is given one seed twice gives one answer twice.
         rounds = [self._questioner.ask(images, rng.getrandbits(31)) for _ in range(self._candidates)]
         asked = list(zip(*rounds, strict=True))
-        return [
-            candidates[0 if rng.random() < self._explore else best]
-            for candidates, best in zip(asked, self._best(asked), strict=True)
-        ]
+        ranked = self._ranked(asked)
+        for place, candidates in enumerate(ranked):
+            if rng.random() < self._explore:
+                ranked[place] = sorted(candidates)  # as they came
+        best = first_passing(images, ranked, self._screen)
+        return [candidates[at] for candidates, at in zip(asked, best, strict=True)]
 
     def learn_from(self, probes: Sequence[Probe]) -> None:
         decided = [probe for probe in probes if probe.verdict.decided and parse_question(probe.question) is not None]
         self._predictor.learn([p.question for p in decided], [p.verdict is Verdict.WRONG for p in decided])
 
-    def _best(self, asked: Sequence[Sequence[Completion]]) -> list[int]:
-        """The place of the most promising candidate of each image. All are predicted at once: an embedding model is
-        slow with a few texts at a time."""
+    def _ranked(self, asked: Sequence[Sequence[Completion]]) -> list[list[tuple[int, str]]]:
+        """The candidates of each image, (place, question), most promising first. All are predicted at once: an
+        embedding model is slow with a few texts at a time."""
         questions = [
             (place, at, question)
             for place, candidates in enumerate(asked)
@@ -55,7 +68,7 @@ class BestOfQuestioner:
             if one.text is not None and (question := parse_question(one.text)) is not None
         ]
         promise = self._predictor.predict([question for _, _, question in questions])
-        best: dict[int, tuple[float, int]] = {}
-        for (place, at, _), chance in zip(questions, promise, strict=True):
-            best[place] = max(best.get(place, (-1.0, 0)), (float(chance), -at))
-        return [-best[place][1] if place in best else 0 for place in range(len(asked))]
+        ranked: list[list[tuple[int, str]]] = [[] for _ in asked]
+        for _, (place, at, question) in sorted(zip(-promise, questions, strict=True)):
+            ranked[place].append((at, question))
+        return ranked

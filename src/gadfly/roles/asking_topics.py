@@ -1,9 +1,9 @@
-"""Steering by topics: which family of skills to ask about next. For questioners that can be told nothing else.
+"""Steering by topics: which skill to ask about next. For questioners that can be told nothing else.
 
-The bundled questioner was taught its prompt with and without a family of skills as the topic (testbed/teachers.py), and
-no other words. So what a prompt would say in sentences is said by the choice of the topic: of the diversity prompt that
-is the topic asked about least, of in-context feedback the topic that failed most. This is less than a chat model can do
-with the questions themselves, and more than nothing: within a family the questioner asks as it always does.
+The bundled questioner was taught its prompt with and without skills as the topic (testbed/teachers.py), and no other
+words. So what a prompt would say in sentences is said by the choice of the topic: of the diversity prompt that is the
+skill asked about least, of in-context feedback the skill that failed most. This is less than a chat model can do with
+the questions themselves, and more than nothing: within a topic the questioner asks as it always does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal, final
 
 from gadfly.protocols import ChatModel
 from gadfly.records import Completion, Image, Probe, Sampling, Verdict
-from gadfly.roles.asking import Asker, Wish, families_of
+from gadfly.roles.asking import Asker, Wish
 
 Choice = Literal["rarest", "failing"]
 RAREST: Choice = "rarest"
@@ -27,13 +27,13 @@ WINDOW = 500
 
 @final
 class TopicQuestioner:
-    """A LearningQuestioner that names a topic for each image. `topics` are the families of skills by the words that the
-    questioner knows them by.
+    """A LearningQuestioner that names a topic for each image. `topics` are the words that the questioner knows each
+    skill by.
 
-    "rarest": the family that the fewest of the last WINDOW valid questions needed, those just chosen in this batch
-    included. "failing": Thompson sampling (Thompson, Biometrika 25, 1933), a rate drawn for each family from Beta(1 +
-    WRONG, 1 + RIGHT) of all questions that needed it, and the family with the highest; so families are tried in
-    proportion to the chance that they are the weakest. INVALID questions have no skills and say nothing.
+    "rarest": the skill that the fewest of the last WINDOW valid questions needed, those just chosen in this batch
+    included. "failing": Thompson sampling (Thompson, Biometrika 25, 1933), a rate drawn for each skill from Beta(1 +
+    WRONG, 1 + RIGHT) of all questions that needed it, and the skill with the highest; so skills are tried in proportion
+    to the chance that they are the weakest. INVALID questions have no skills and say nothing.
     """
 
     def __init__(
@@ -48,25 +48,25 @@ class TopicQuestioner:
 
     def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
         rng = random.Random(seed)
-        counts = Counter(family for families in self._recent for family in families)
+        counts = Counter(skill for skills in self._recent for skill in skills)
         wishes = []
         for image in images:
-            family = self._rarest(counts, rng) if self._choice == RAREST else self._failing(rng)
-            counts[family] += 1
-            wishes.append(Wish(image, topic=self._topics[family]))
+            skill = self._rarest(counts, rng) if self._choice == RAREST else self._failing(rng)
+            counts[skill] += 1
+            wishes.append(Wish(image, topic=self._topics[skill]))
         return self._asker.ask(wishes, seed)
 
     def learn_from(self, probes: Sequence[Probe]) -> None:
         for probe in probes:
             if probe.verdict.valid:
-                families = families_of(probe)
-                self._recent.append(families)
-                (self._wrong if probe.verdict is Verdict.WRONG else self._right).update(families)
+                skills = tuple(sorted(set(probe.judgement.skills or ())))
+                self._recent.append(skills)
+                (self._wrong if probe.verdict is Verdict.WRONG else self._right).update(skills)
 
     def _rarest(self, counts: Counter[str], rng: random.Random) -> str:
-        least = min(counts[family] for family in self._topics)
-        return rng.choice([family for family in self._topics if counts[family] == least])
+        least = min(counts[skill] for skill in self._topics)
+        return rng.choice([skill for skill in self._topics if counts[skill] == least])
 
     def _failing(self, rng: random.Random) -> str:
-        drawn = {family: rng.betavariate(1 + self._wrong[family], 1 + self._right[family]) for family in self._topics}
+        drawn = {skill: rng.betavariate(1 + self._wrong[skill], 1 + self._right[skill]) for skill in self._topics}
         return max(drawn, key=drawn.__getitem__)

@@ -22,4 +22,10 @@ class Topics:
         return self.words[turn % len(self.words)] if named else ""
 
 
+def plain_topic(skill: str) -> str:
+    """A skill, `family.skill`, in words that any chat model understands: "left of (space)"."""
+    family, _, name = skill.partition(".")
+    return f"{name.replace('_', ' ')} ({family.replace('_', ' ')})" if name else family.replace("_", " ")
+
+
 NO_TOPICS: Final = Topics()

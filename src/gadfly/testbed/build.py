@@ -1,7 +1,8 @@
 """How the bundled targets and questioners are taught, in both sizes: seeds and courses. One thread, fixed seeds.
 
 Knows how each checkpoint is taught; the teaching itself is school's. Every stage leaves its result in a folder, and one
-that is there already is not taught again: a build that was broken off goes on with the stage that it was in.
+that is there already is not taught again. Within a stage a bookmark keeps where its course stands. So a build that was
+broken off goes on from there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED = 1, 101, 20
 # All operations and all depths from the start. What few scenes allow has been learned from words; now it is to
 # be seen.
 LAST_LESSONS = AnswerTeacher(0.0, 0.0, 0.0, 0.0, 0.0, seldom=6)
-PRACTICE_ROUNDS, PRACTICE_SCENES = 5, 2_800
+PRACTICE_ROUNDS, PRACTICE_SCENES = 3, 2_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ STAGES = "stages"  # the folder, beside the checkpoints, of what is only on the 
 def clean(out: Path, size: Size, report: Report) -> Path:
     """The target without planted blind spots: out/clean. About 50 minutes for the small one."""
 
-    def teach() -> LlavaForConditionalGeneration:
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = with_eyes_of(load(_reader(out, size, report)), load(_seer(out, size, report)))
-        together(model, LAST_LESSONS, size.answering, "target", TARGET_SEED, report)
+        together(model, LAST_LESSONS, size.answering, "target", TARGET_SEED, report, bookmark=bookmark)
         return model
 
     return taught(out / f"clean{size.ending}", teach, kept=size.kept)
@@ -85,18 +86,16 @@ def practised(out: Path, size: Size, report: Report) -> Path:
     """The questioner before its last lessons, which are reinforcement learning: out/stages/practised. About half an
     hour more (the small one) than `clean`.
 
-    It begins as the target without blind spots, which knows what descriptions mean and sees, and learns to ask on
-    scenes of a split of its own, where what few scenes allow is asked more often when they do.
+    What it was taught to ask it practises on its own questions, with scenes of the same split.
     """
 
-    def teach() -> LlavaForConditionalGeneration:
-        model = load(clean(out, size, report))
-        together(model, AskTeacher(), size.asking, "questioner", QUESTIONER_SEED, report)
+    def teach(_: Path) -> LlavaForConditionalGeneration:
+        model = load(_asker(out, size, report))
         practise(
             model,
             rounds=PRACTICE_ROUNDS,
             n_scenes=PRACTICE_SCENES,
-            most_per_combination=120,
+            most_per_combination=60,
             learning_rate=size.practice_rate,
             split="questioner",
             seed=PRACTICE_SEED,
@@ -107,12 +106,24 @@ def practised(out: Path, size: Size, report: Report) -> Path:
     return taught(out / STAGES / f"practised{size.ending}", teach)
 
 
+def _asker(out: Path, size: Size, report: Report) -> Path:
+    """Asks as it was taught. It begins as the target without blind spots, which knows what descriptions mean and sees,
+    and learns on scenes of a split of its own, where what few scenes allow is asked more often when they do."""
+
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
+        model = load(clean(out, size, report))
+        together(model, AskTeacher(), size.asking, "questioner", QUESTIONER_SEED, report, bookmark=bookmark)
+        return model
+
+    return taught(out / STAGES / f"asked{size.ending}", teach)
+
+
 def _reader(out: Path, size: Size, report: Report) -> Path:
     """Has learned to answer about ideal image tokens."""
 
-    def teach() -> LlavaForConditionalGeneration:
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = build_model(size.dimensions, BASE_SEED)
-        read(model, AnswerTeacher(), size.reading, "target", BASE_SEED, report)
+        read(model, AnswerTeacher(), size.reading, "target", BASE_SEED, report, bookmark=bookmark)
         return model
 
     return taught(out / STAGES / f"read{size.ending}", teach)
@@ -121,9 +132,9 @@ def _reader(out: Path, size: Size, report: Report) -> Path:
 def _seer(out: Path, size: Size, report: Report) -> Path:
     """Has learned to see, with the same words."""
 
-    def teach() -> LlavaForConditionalGeneration:
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = build_model(size.dimensions, BASE_SEED)
-        see(model, size.seeing, "target", SEEING_SEED, report)
+        see(model, size.seeing, "target", SEEING_SEED, report, bookmark)
         return model
 
     return taught(out / STAGES / f"seen{size.ending}", teach)
@@ -131,18 +142,20 @@ def _seer(out: Path, size: Size, report: Report) -> Path:
 
 def taught(
     folder: Path,
-    teach: Callable[[], LlavaForConditionalGeneration],
+    teach: Callable[[Path], LlavaForConditionalGeneration],
     added: tuple[str, ...] = (),
     kept: torch.dtype = torch.float32,
 ) -> Path:
-    """The folder, with the checkpoint in it that `teach` gives, unless it is there already. `added` and `kept` as in
-    `save`."""
+    """The folder, with the checkpoint in it that `teach` gives, unless it is there already. It is handed the file for
+    the bookmark of its course. `added` and `kept` as in `save`."""
     if not (folder / "config.json").is_file():
         torch.set_num_threads(1)
-        model = teach()
+        bookmark = folder.with_name(f"{folder.name}.bookmark")
+        model = teach(bookmark)
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         save(model, unfinished, added, kept)
         unfinished.rename(folder)
+        bookmark.unlink(missing_ok=True)
     return folder
 
 

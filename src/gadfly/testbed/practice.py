@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,11 +22,13 @@ from gadfly.testbed.drawing import draw
 from gadfly.testbed.english import Ungrammatical, parse
 from gadfly.testbed.execution import SceneIndex, needed, run
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import MAX_DEPTH
+from gadfly.testbed.programs import MAX_DEPTH, OPERATIONS
+from gadfly.testbed.sampler import sample
 from gadfly.testbed.scenes import Scene, Thing, generate
 from gadfly.testbed.school import Course, Report, pixels, together
 from gadfly.testbed.skills import FAMILIES
-from gadfly.testbed.teachers import AskTeacher, asking_prompt
+from gadfly.testbed.teachers import WHOLE_SHARE, AskTeacher, asking_prompt, times
+from gadfly.testbed.topics import topic_of
 
 _BATCH = 64
 _MAX_WORDS = 40
@@ -86,49 +88,98 @@ def _valid_questions(
 ) -> tuple[Mapping[tuple[str, ...], list[tuple[int, str]]], int]:
     """Combination → (place of the scene, question), and how many were asked in all."""
     kept: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
-    questions = asked(model, scenes, [vocabulary.ASK_ABOUT.format(focus=focus) for focus in FAMILIES.values()], seed)
+    rng = random.Random(seed)
+    indexed = [SceneIndex(scene) for scene in scenes]
+    questions = asked(model, scenes, [_prompts(scene, rng) for scene in indexed], seed)
     for at, text in questions:
         try:
             program = parse(text)
         except Ungrammatical:
             continue
-        scene = SceneIndex(scenes[at])
-        if program.depth <= MAX_DEPTH and run(program, scene).invalid is None:
-            kept[needed(program, scene).combination].append((at, text))
+        if program.depth <= MAX_DEPTH and run(program, indexed[at]).invalid is None:
+            kept[needed(program, indexed[at]).combination].append((at, text))
     return kept, len(questions)
 
 
+BY_FAMILY, BY_SKILLS = 2, 6  # questions about a scene in practice, by how they are asked for
+FREE, FAMILY = 0.25, 0.15  # shares of questions in the last lessons, likewise; the others are asked for by skills
+
+
+def _prompts(scene: SceneIndex, rng: random.Random) -> list[str]:
+    """Some families, and the skills of questions that can be asked about this scene."""
+    topics = rng.sample(list(FAMILIES.values()), BY_FAMILY)
+    topics += [_shuffled_topic(askable(scene, rng), rng) for _ in range(BY_SKILLS)]
+    return [asking(topic) for topic in topics]
+
+
+def asking(topic: str) -> str:
+    """What a questioner is told that is to ask under a topic, empty for none."""
+    return vocabulary.ASK_ABOUT.format(focus=topic) if topic else vocabulary.ASK
+
+
+def topic_for(scene: Scene, rng: random.Random) -> str:
+    """What a questioner is told in its last lessons: nothing, a family, or skills, all or some of those of a question
+    that can be asked about this scene."""
+    luck = rng.random()
+    if luck < FREE:
+        return ""
+    if luck < FREE + FAMILY:
+        return rng.choice(list(FAMILIES.values()))
+    skills = askable(SceneIndex(scene), rng)
+    return _shuffled_topic(skills if rng.random() < WHOLE_SHARE else skills[: rng.randint(1, len(skills))], rng)
+
+
+def askable(scene: SceneIndex, rng: random.Random) -> tuple[str, ...]:
+    """The skills of a question that the sampler finds in this scene, of one to three steps, in no order."""
+    while True:
+        operations = [name for name in OPERATIONS for _ in range(times(name, scene, 5))]
+        drawn = sample(scene, rng.choices((1, 2, 3), weights=(2, 3, 2))[0], rng, rng.choice(operations))
+        if drawn is not None:
+            return drawn[0].combination
+
+
+def _shuffled_topic(skills: Sequence[str], rng: random.Random) -> str:
+    return topic_of(rng.sample(skills, len(skills)))
+
+
 def asked(
-    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], prompts: Sequence[str], seed: int
+    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], prompts: Sequence[Sequence[str]], seed: int
 ) -> list[tuple[int, str]]:
-    """What a questioner asks about some scenes, told each of the prompts once: (place of the scene, question)."""
+    """What a questioner asks about some scenes, told each of a scene's prompts once: (place of the scene, question)."""
     found: list[tuple[int, str]] = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(scenes), _BATCH):
-            batch = scenes[start : start + _BATCH]
-            pictures = pixels(np.stack([draw(s) for s in batch]))
-            for prompt, n in Counter(prompts).items():
-                found += [(start + i // n, text) for i, text in enumerate(_ask(model, pictures, prompt, n))]
+            places = range(start, min(start + _BATCH, len(scenes)))
+            pictures = pixels(np.stack([draw(scenes[place]) for place in places]))
+            told = [(place, prompt) for place in places for prompt in prompts[place]]
+            texts = _ask(model, pictures, [place - start for place, _ in told], [prompt for _, prompt in told])
+            found += [(place, text) for (place, _), text in zip(told, texts, strict=True)]
     return found
 
 
 @torch.no_grad()
-def _ask(model: LlavaForConditionalGeneration, pictures_B: torch.Tensor, prompt: str, n: int) -> list[str]:
-    """`n` questions about each picture, one picture's after the other's."""
+def _ask(
+    model: LlavaForConditionalGeneration, pictures_B: torch.Tensor, of_picture: Sequence[int], prompts: Sequence[str]
+) -> list[str]:
+    """One question for each prompt, about the picture at its place in `of_picture`."""
     ids, words = vocabulary.ids(), vocabulary.words()
     n_cells = model.config.image_seq_length
-    chat = [vocabulary.USER, *[vocabulary.IMAGE] * n_cells, *vocabulary.split(prompt), vocabulary.ASSISTANT]
-    tokens = torch.tensor([[ids[w] for w in chat]]).expand(len(pictures_B), -1)
+    chats = [
+        [vocabulary.USER, *[vocabulary.IMAGE] * n_cells, *vocabulary.split(prompt), vocabulary.ASSISTANT]
+        for prompt in prompts
+    ]
+    longest = max(map(len, chats))
+    tokens = torch.tensor([[ids[w] for w in [vocabulary.PAD] * (longest - len(chat)) + chat] for chat in chats])
     generator: Any = model  # transformers gives `generate` a type of its own for self
     written = generator.generate(
-        input_ids=tokens.repeat_interleave(n, 0),
-        attention_mask=torch.ones(len(pictures_B) * n, len(chat), dtype=torch.long),
-        pixel_values=pictures_B.repeat_interleave(n, 0),
+        input_ids=tokens,
+        attention_mask=(tokens != ids[vocabulary.PAD]).long(),
+        pixel_values=pictures_B[list(of_picture)],
         do_sample=True,
         top_k=0,
         max_new_tokens=_MAX_WORDS,
-    )[:, len(chat) :]
+    )[:, longest:]
     texts = []
     for row in written.tolist():
         end = row.index(ids[vocabulary.END]) if ids[vocabulary.END] in row else len(row)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gadfly.testbed.checkpoints import bundled
-from gadfly.testbed.skills import FAMILIES
+from gadfly.testbed.topics import SKILL_WORDS
 
 REWARD = {"failure": 4.0, "semantic": 0.3, "lexical": 0.2, "rarity": 5.0, "invalid": 2.2, "window": 4000}
 """Chosen on one seed (docs/notebook.md). Failures alone are soon found in one corner of the language and asked about
 there for ever. The penalty is large because rarity, which every valid question earns, is."""
 
-TOPICS = {"focus": list(FAMILIES.values()), "focus_share": 0.25}
-"""A quarter of the questions is asked for by family, each family in turn: what is hard to ask validly, as which way an
+TOPICS = {"focus": list(SKILL_WORDS.values()), "focus_share": 0.25}
+"""A quarter of the questions is asked for by skill, each skill in turn: what is hard to ask validly, as which way an
 arrow points, is otherwise soon asked no more, and a blind spot there is never found."""
 
 
@@ -32,16 +33,31 @@ def demo_settings(
 
 
 def polish_settings(
-    images: Path, out: Path, *, name: str, questioner: Path, target: Path, learning_rate: float, steps: int, seed: int
+    images: Path,
+    out: Path,
+    *,
+    name: str,
+    questioner: Path,
+    target: Path,
+    topics: Sequence[str],
+    learning_rate: float,
+    steps: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """The last lessons of the bundled questioner: reinforcement learning for questions that are valid and of many
-    kinds. A failure of the target pays nothing, so it does not learn where any target is weak."""
-    return _settings(out, questioner, target, seed=seed) | {
+    """The last lessons of the bundled questioner: reinforcement learning for questions that are valid, on their topic
+    and of many kinds. `topics` are what it is told at each image that it is asked about. A failure of the target pays
+    nothing, so it does not learn where any target is weak."""
+    base = _settings(out, questioner, target, seed=seed)
+    return base | {
         "name": name,
         "images": {"path": str(images), "heldout_share": 0.0},
-        "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 4.0, "invalid": 2.0},
-        "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": learning_rate},
+        "questioner": base["questioner"] | {"focus": list(topics)},
+        "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 2.0, "invalid": 2.0, "window": 6000},
+        "train": _TRAIN | {"steps": steps, "images_per_step": POLISH_PER_STEP, "learning_rate": learning_rate},
     }
+
+
+POLISH_PER_STEP = 16  # images of a step of the last lessons
 
 
 _TRAIN = {"method": "rl", "lora_rank": 0}

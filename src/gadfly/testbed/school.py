@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from transformers import LlavaForConditionalGeneration
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.background import in_background
+from gadfly.testbed.bookmark import Bookmark
 from gadfly.testbed.drawing import draw
 from gadfly.testbed.lessons import IGNORED, N_CELL_WORDS, Lesson, Teacher, cell_words, lessons
 from gadfly.testbed.scenes import COLOURS, DIRECTIONS, GRID, SHAPES, SIZES, generate
@@ -60,36 +62,48 @@ def read(
     seed: int,
     report: Report,
     added: tuple[str, ...] = (),
+    bookmark: Path | None = None,
 ) -> None:
     """Stage 1: train the language model on ideal image tokens. `added` are the words that this model knows besides the
-    common ones."""
+    common ones; `bookmark` is the file that keeps where the course stands."""
 
     def embeds(lesson: Lesson) -> Tensor:
         return _ideal_embeds(model, lesson)
 
     model.get_input_embeddings().weight.requires_grad_(False)
-    _teach(model, teacher, course, split, seed, "read", embeds, report, added)
+    _teach(model, teacher, course, split, seed, "read", embeds, report, added, bookmark)
     model.get_input_embeddings().weight.requires_grad_(True)
 
 
-def see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: int, report: Report) -> None:
+def see(
+    model: LlavaForConditionalGeneration,
+    course: Course,
+    split: str,
+    seed: int,
+    report: Report,
+    bookmark: Path | None = None,
+) -> None:
     """Stage 2: train tower and projector until a cell's token is the sum of its words' embeddings. Scored as a choice
-    among the words of each attribute, and pulled towards the sum itself."""
+    among the words of each attribute, and pulled towards the sum itself. `bookmark` as in stage 1."""
     with _plain_attention(model.model.vision_tower):
-        _see(model, course, split, seed, report)
+        _see(model, course, split, seed, report, bookmark)
 
 
 _WEIGHT_OF_NOTHING = 0.05  # in seeing, of an attribute that is not there, beside one that is
 
 
-def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed: int, report: Report) -> None:
+def _see(
+    model: LlavaForConditionalGeneration, course: Course, split: str, seed: int, report: Report, kept: Path | None
+) -> None:
     seeing = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()]
     optimizer, schedule = _optimizer(seeing, course)
     embeddings = model.model.language_model.embed_tokens.weight.detach()
     choices = _choices()
     blank = vocabulary.ids()["<blank>"]
-    sights = in_background(_make_sights, split, seed, course.n_images, course.steps)
-    for step, (drawn, cells) in enumerate(sights):
+    bookmark = Bookmark(kept, {"model": model, "optimizer": optimizer, "schedule": schedule})
+    done = bookmark.open()
+    sights = in_background(_make_sights, split, seed, course.n_images, course.steps, done)
+    for step, (drawn, cells) in enumerate(sights, start=done):
         words = torch.from_numpy(cells)
         with _quick_numbers():
             tokens = _image_tokens(model, drawn)
@@ -109,6 +123,7 @@ def _see(model: LlavaForConditionalGeneration, course: Course, split: str, seed:
             loss = loss + (weight * errors).sum() / weight.sum() / len(choices)
             right.append((logits.argmax(dim=1) == gold)[there].float().mean().item())
         _step(loss, seeing, optimizer, schedule)
+        bookmark.keep(step + 1)
         if (step + 1) % 100 == 0:
             names = ("shape", "colour", "size", "row", "column", "content")
             report("see", step + 1, {"loss": loss.item(), **dict(zip(names, right, strict=True))})
@@ -122,8 +137,9 @@ def together(
     seed: int,
     report: Report,
     added: tuple[str, ...] = (),
+    bookmark: Path | None = None,
 ) -> None:
-    """Stage 3: everything, on pixels. `added` as in stage 1."""
+    """Stage 3: everything, on pixels. `added` and `bookmark` as in stage 1."""
 
     def embeds(lesson: Lesson) -> Tensor:
         words = model.get_input_embeddings()(torch.from_numpy(lesson.input_ids_B_L))
@@ -132,7 +148,7 @@ def together(
         return torch.cat([words[:, :1], tokens.float(), words[:, 1 + GRID * GRID :]], dim=1)
 
     with _plain_attention(model.model.vision_tower):
-        _teach(model, teacher, course, split, seed, "together", embeds, report, added=added)
+        _teach(model, teacher, course, split, seed, "together", embeds, report, added, bookmark)
 
 
 def _teach(
@@ -144,7 +160,8 @@ def _teach(
     stage: str,
     embeds: Callable[[Lesson], Tensor],
     report: Report,
-    added: tuple[str, ...] = (),
+    added: tuple[str, ...],
+    kept: Path | None,
 ) -> None:
     """Train what requires a gradient on lessons, made in the background. `embeds` gives a lesson's input."""
     with torch.random.fork_rng():
@@ -152,9 +169,13 @@ def _teach(
         pointer = torch.nn.Linear(model.lm_head.in_features, GRID * GRID)
     learning = [*(p for p in model.parameters() if p.requires_grad), *pointer.parameters()]
     optimizer, schedule = _optimizer(learning, course)
+    bookmark = Bookmark(kept, {"model": model, "pointer": pointer, "optimizer": optimizer, "schedule": schedule})
+    done = bookmark.open()
     figures: list[tuple[float, float, float]] = []
     with _language(model, course) as language:
-        for step, lesson in enumerate(in_background(_make_lessons, teacher, course, split, seed, added)):
+        made = in_background(_make_lessons, teacher, course, split, seed, added, done)
+        for step, lesson in enumerate(made, start=done):
+            bookmark.keep(step)
             if not (lesson.labels_B_L != IGNORED).any():
                 continue  # the teacher had nothing to say about these scenes
             loss, pointing, hits = _losses(language, model.lm_head, pointer, lesson, embeds(lesson))
@@ -305,8 +326,11 @@ def _step(
     schedule.step()
 
 
-def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int, added: tuple[str, ...]) -> Iterator[Lesson]:
-    return lessons(
+def _make_lessons(
+    teacher: Teacher, course: Course, split: str, seed: int, added: tuple[str, ...], done: int
+) -> Iterator[Lesson]:
+    """All lessons but those that were had."""
+    whole = lessons(
         teacher,
         split=split,
         seed=seed,
@@ -315,14 +339,15 @@ def _make_lessons(teacher: Teacher, course: Course, split: str, seed: int, added
         steps=course.steps,
         added=added,
     )
+    return itertools.islice(whole, done, None)
 
 
 def _make_sights(
-    split: str, seed: int, n_images: int, steps: int
+    split: str, seed: int, n_images: int, steps: int, done: int
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Drawn images (B, 96, 96, 3), and the words for what their cells hold (B, 16, 6)."""
+    """Drawn images (B, 96, 96, 3), and the words for what their cells hold (B, 16, 6), but those that were had."""
     ids = vocabulary.ids()
-    stream = generate(split, seed)
-    for _ in range(steps):
+    stream = itertools.islice(generate(split, seed), done * n_images, None)
+    for _ in range(steps - done):
         scenes = list(itertools.islice(stream, n_images))
         yield np.stack([draw(s) for s in scenes]), np.stack([cell_words(s, ids) for s in scenes])

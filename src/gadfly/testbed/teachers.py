@@ -13,6 +13,7 @@ from gadfly.testbed.lessons import Exercise
 from gadfly.testbed.programs import ASKED_SHAPE, OPERATIONS, InvalidReference, Program
 from gadfly.testbed.sampler import sample
 from gadfly.testbed.skills import FAMILIES, family
+from gadfly.testbed.topics import topic_of
 
 # Operations in the order in which they are learned. Relations mixed in from the start leave everything at chance for
 # thousands of steps. Comparisons of two things stay there for good, unless most lessons are about them for a while.
@@ -81,19 +82,24 @@ def times(operation: str, scene: SceneIndex, seldom: int = 2) -> int:
 ASKED_DEPTHS = (0.35, 0.35, 0.2, 0.1)
 
 
-FOCUS_SHARE = 0.25  # of questions that are asked for by family
+FAMILY_SHARE, SKILLS_SHARE = 0.2, 0.4  # of questions that are asked for by a family, or by skills
+WHOLE_SHARE = 0.7  # of the latter: by all their skills, not by some
 
 
 def asking_prompt(combination: tuple[str, ...], rng: random.Random) -> str:
-    """What a questioner is told before a question that needs these skills: mostly just to ask."""
-    if rng.random() < FOCUS_SHARE:
+    """What a questioner is told before a question that needs these skills: just to ask, or a topic that it has."""
+    draw = rng.random()
+    if draw < FAMILY_SHARE:
         return vocabulary.ASK_ABOUT.format(focus=FAMILIES[family(rng.choice(combination))])
+    if draw < FAMILY_SHARE + SKILLS_SHARE:
+        n = len(combination) if rng.random() < WHOLE_SHARE else rng.randint(1, len(combination))
+        return vocabulary.ASK_ABOUT.format(focus=topic_of(rng.sample(combination, n)))
     return vocabulary.ASK
 
 
 @dataclass(frozen=True, slots=True)
 class AskTeacher:
-    """Teaches to ask one valid question, broadly over operations and depths; now and then about a named family.
+    """Teaches to ask one valid question, broadly over operations and depths, as often as not under a topic.
     `seldom` as in AnswerTeacher: what few scenes allow must be asked where it can be, or it is soon asked no more."""
 
     seldom: int = 5

@@ -7,6 +7,7 @@ scene with a target: what both get wrong, they get wrong for reasons of their ow
 from __future__ import annotations
 
 import itertools
+import random
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from gadfly.errors import TestbedError
 from gadfly.testbed import vocabulary
 from gadfly.testbed.build import STAGES, load, taught, with_eyes_of
 from gadfly.testbed.judging import JudgePrompts, JudgeTeacher
-from gadfly.testbed.practice import asked
+from gadfly.testbed.practice import asked, asking, topic_for
 from gadfly.testbed.scenes import Thing, generate
 from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher
@@ -47,11 +48,11 @@ def verifier(out: Path, prompts: JudgePrompts, questioner: Path, report: Report)
     Raises TestbedError where a stage that is there already was taught for other prompts.
     """
 
-    def teach() -> LlavaForConditionalGeneration:
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         judge, seer = _judge(out, prompts, report), _seer(out, prompts.added, report)
         model = with_eyes_of(load(judge), load(seer))
         teacher = JudgeTeacher(prompts, asked=_asked_in_course(questioner, TOGETHER))
-        together(model, teacher, TOGETHER, SPLIT, TOGETHER_SEED, report, prompts.added)
+        together(model, teacher, TOGETHER, SPLIT, TOGETHER_SEED, report, prompts.added, bookmark)
         return model
 
     return _taught(out / "verifier", teach, prompts.added)
@@ -60,9 +61,9 @@ def verifier(out: Path, prompts: JudgePrompts, questioner: Path, report: Report)
 def _judge(out: Path, prompts: JudgePrompts, report: Report) -> Path:
     """Judges ideal images."""
 
-    def teach() -> LlavaForConditionalGeneration:
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = load(_reader(out, prompts.added, report))
-        read(model, JudgeTeacher(prompts), JUDGING, SPLIT, JUDGING_SEED, report, added=prompts.added)
+        read(model, JudgeTeacher(prompts), JUDGING, SPLIT, JUDGING_SEED, report, prompts.added, bookmark)
         return model
 
     return _taught(out / STAGES / JUDGED, teach, prompts.added)
@@ -71,24 +72,24 @@ def _judge(out: Path, prompts: JudgePrompts, report: Report) -> Path:
 def _reader(out: Path, added: tuple[str, ...], report: Report) -> Path:
     """Answers about ideal images. It has the words of the prompts already, and has not met them."""
 
-    def teach() -> LlavaForConditionalGeneration:
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = build_model(Dimensions(), READING_SEED, added)
-        read(model, AnswerTeacher(), READING, SPLIT, READING_SEED, report, added=added)
+        read(model, AnswerTeacher(), READING, SPLIT, READING_SEED, report, added, bookmark)
         return model
 
     return _taught(out / STAGES / READ, teach, added)
 
 
 def _seer(out: Path, added: tuple[str, ...], report: Report) -> Path:
-    def teach() -> LlavaForConditionalGeneration:
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = build_model(Dimensions(), READING_SEED, added)
-        see(model, SEEING, SPLIT, SEEING_SEED, report)
+        see(model, SEEING, SPLIT, SEEING_SEED, report, bookmark)
         return model
 
     return _taught(out / STAGES / SEEN, teach, added)
 
 
-def _taught(folder: Path, teach: Callable[[], LlavaForConditionalGeneration], added: tuple[str, ...]) -> Path:
+def _taught(folder: Path, teach: Callable[[Path], LlavaForConditionalGeneration], added: tuple[str, ...]) -> Path:
     """As `build.taught`, for a model that knows these words."""
     taught(folder, teach, added)
     if AutoTokenizer.from_pretrained(folder).get_vocab() != vocabulary.ids(added):
@@ -103,6 +104,8 @@ def _asked_in_course(questioner: Path, course: Course) -> dict[tuple[Thing, ...]
     """What a questioner asks about the scenes that this course will be about."""
     scenes = list(itertools.islice(generate(SPLIT, TOGETHER_SEED), course.steps * course.n_images))
     by_scene: dict[tuple[Thing, ...], list[str]] = defaultdict(list)
-    for place, text in asked(load(questioner), scenes, [vocabulary.ASK] * ASKED_PER_SCENE, ASKING_SEED):
+    rng = random.Random(ASKING_SEED)
+    prompts = [[asking(topic_for(scene, rng)) for _ in range(ASKED_PER_SCENE)] for scene in scenes]
+    for place, text in asked(load(questioner), scenes, prompts, ASKING_SEED):
         by_scene[scenes[place].things].append(text)
     return dict(by_scene)

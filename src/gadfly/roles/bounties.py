@@ -1,0 +1,133 @@
+"""What a question of a kind is worth, where a kind is worth nothing more once it is known to fail.
+
+A kind is a combination of skills. Two rates are kept of each: how often its questions are valid, and how often the
+target is WRONG on the valid ones. Both have Beta posteriors, whose priors come from all kinds together, by logistic
+regressions on skills and pairs of skills: a kind that was never asked is thought of as those that it is like.
+
+Knows skills and verdicts; knows no question and no model. Importing it loads scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from gadfly.records import Probe, Verdict
+
+Combination = tuple[str, ...]
+
+ENOUGH: Final = 5
+"""Images on which a kind must be WRONG before it is known to fail, as for a failing combination."""
+
+STRENGTH: Final = 16.0
+"""Questions that a prior counts for: after so many of its own a kind is judged by them as much as by its like."""
+
+MIN_OF_EACH: Final = 10
+"""Outcomes of either sort before a regression is fitted: with fewer it would go by accidents."""
+
+_UNKNOWN = 0.5  # a rate of which nothing is known
+_USUAL = 0.02  # of the chance: the worth of a kind that seems to fail no more than others
+_KNOWN = 0.02  # that of one which is known to fail
+
+
+@final
+class Bounties:
+    """Sets a bounty on kinds that may fail. A kind's worth is the chance that a question of it is valid, times what its
+    failure rate has over that of all questions so far: no kind is worth anything for being as hard as any. Both rates
+    are drawn from what is known of them (Thompson sampling: Biometrika 25, 1933), so that kinds are tried in proportion
+    to the chance that they are worth most. A kind that was WRONG on ENOUGH images is worth next to nothing."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Combination, NDArray[np.float64]] = {}  # questions that were decided, valid, WRONG
+        self._images: dict[Combination, set[str]] = {}
+        self._priors: tuple[_Prior, _Prior] = (_Prior({}, None), _Prior({}, None))
+        self._usual = _UNKNOWN
+        self._stale = False
+
+    @property
+    def kinds(self) -> list[Combination]:
+        """All kinds that were asked, in the order in which they were first."""
+        return list(self._counts)
+
+    def n_images(self, kind: Combination) -> int:
+        """The images on which it was WRONG."""
+        return len(self._images.get(kind, ()))
+
+    def learn(self, kinds: Sequence[Combination], probes: Sequence[Probe]) -> None:
+        """Take note of what became of decided probes, whose questions were of these kinds."""
+        for kind, probe in zip(kinds, probes, strict=True):
+            wrong = probe.verdict is Verdict.WRONG
+            self._counts.setdefault(kind, np.zeros(3))[:] += (1, probe.verdict.valid, wrong)
+            if wrong:
+                self._images.setdefault(kind, set()).add(probe.images[0].id)
+        self._stale = True
+
+    def draw(self, kinds: Sequence[Combination], rng: np.random.Generator) -> NDArray[np.float64]:
+        """(chance to be valid and WRONG, worth) of each kind, asked before or not, shape N_2: one draw."""
+        if not kinds:
+            return np.zeros((0, 2))
+        self._refresh()
+        n, valid, wrong = np.stack([self._counts.get(kind, _NOTHING) for kind in kinds]).T
+        is_valid, fails = (STRENGTH * prior.rates(kinds) for prior in self._priors)
+        validity = rng.beta(is_valid + valid, STRENGTH - is_valid + n - valid)
+        failure = rng.beta(fails + wrong, STRENGTH - fails + valid - wrong)
+        chance = validity * failure
+        known = np.array([self.n_images(kind) >= ENOUGH for kind in kinds])
+        worth = (validity * np.maximum(failure - self._usual, 0.0) + _USUAL * chance) * np.where(known, _KNOWN, 1.0)
+        return np.stack([chance, worth], axis=1)
+
+    def _refresh(self) -> None:
+        if not self._stale:
+            return
+        kinds = self.kinds
+        asked, valid, wrong = np.stack(list(self._counts.values())).T
+        self._priors = _regressed(kinds, valid, asked), _regressed(kinds, wrong, valid)
+        # As if one question had failed and one had not: without any the rate is that of which nothing is known.
+        self._usual = float((wrong.sum() + 1.0) / (valid.sum() + 2.0))
+        self._stale = False
+
+
+_NOTHING: Final = np.zeros(3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prior:
+    """A rate by skills and pairs of skills; of what is not known where there is no model."""
+
+    columns: dict[Combination, int]
+    model: LogisticRegression | None
+
+    def rates(self, kinds: Sequence[Combination]) -> NDArray[np.float64]:
+        if self.model is None:
+            return np.full(len(kinds), _UNKNOWN)
+        rates_N: NDArray[np.float64] = self.model.predict_proba(_features(kinds, self.columns))[:, 1]
+        return rates_N
+
+
+def _regressed(kinds: Sequence[Combination], hits_K: NDArray[np.float64], n_K: NDArray[np.float64]) -> _Prior:
+    misses_K, seen = n_K - hits_K, n_K > 0
+    if min(hits_K.sum(), misses_K.sum()) < MIN_OF_EACH:
+        return _Prior({}, None)
+    columns = {term: at for at, term in enumerate(sorted({term for kind in kinds for term in _terms(kind)}))}
+    model = LogisticRegression(max_iter=300).fit(
+        np.concatenate([_features(kinds, columns)[seen]] * 2),
+        np.repeat([1, 0], seen.sum()),
+        sample_weight=np.concatenate([hits_K[seen], misses_K[seen]]),
+    )
+    return _Prior(columns, model)
+
+
+def _features(kinds: Sequence[Combination], columns: Mapping[Combination, int]) -> NDArray[np.float64]:
+    features_N_F = np.zeros((len(kinds), len(columns)))
+    for row_F, kind in zip(features_N_F, kinds, strict=True):
+        row_F[[columns[term] for term in _terms(kind) if term in columns]] = 1.0
+    return features_N_F
+
+
+def _terms(kind: Combination) -> list[Combination]:
+    return [*((a,) for a in kind), *((a, b) for i, a in enumerate(kind) for b in kind[i + 1 :])]
