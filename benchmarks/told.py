@@ -20,9 +20,10 @@ from gadfly.testbed.build import load
 from gadfly.testbed.checkpoints import path_of
 from gadfly.testbed.execution import SceneIndex, needed
 from gadfly.testbed.oracle import understand
-from gadfly.testbed.practice import askable, asked, asking
+from gadfly.testbed.practice import asked
 from gadfly.testbed.scenes import generate
 from gadfly.testbed.skills import FAMILIES
+from gadfly.testbed.telling import askable, asking
 from gadfly.testbed.topics import keeps_to, topic_of
 
 N_SCENES, N_FREE, N_TOLD = 200, 1_500, 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from itertools import islice
 
 from hypothesis import given
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 
 from gadfly.testbed import vocabulary
 from gadfly.testbed.execution import SceneIndex
-from gadfly.testbed.practice import asking, topic_for
 from gadfly.testbed.scenes import generate
 from gadfly.testbed.skills import FAMILIES, SKILLS, family
-from gadfly.testbed.topics import SKILL_WORDS, keeps_to, topic_of
+from gadfly.testbed.telling import asking, topic_for
+from gadfly.testbed.topics import IN_TURN, SKILL_WORDS, keeps_to, topic_of
 
 
 def test_every_skill_has_words_of_its_own_that_the_bundled_models_know() -> None:
@@ -41,6 +42,14 @@ def test_a_topic_is_kept_by_the_skills_that_it_was_made_of_and_by_no_fewer(
     assert keeps_to(topic, skills)
     assert keeps_to(topic, skills[1:]) is False
     assert all(keeps_to(FAMILIES[family(skill)], skills) for skill in skills)
+
+
+def test_topics_in_turn_are_all_families_as_often_and_skills_once() -> None:
+    counts = Counter(IN_TURN)
+    assert {words: counts[words] for words in FAMILIES.values()} == dict.fromkeys(FAMILIES.values(), 3)
+    skills = set(IN_TURN) - set(FAMILIES.values())
+    assert all(counts[words] == 1 for words in skills) and skills < set(SKILL_WORDS.values())
+    assert not any("digit" in words or "direction" in words for words in skills)
 
 
 def test_topics_of_the_last_lessons_can_be_asked_about_their_scenes() -> None:

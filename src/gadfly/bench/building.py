@@ -19,9 +19,9 @@ from gadfly.testbed.album import read_scenes, render
 from gadfly.testbed.build import LARGE, SMALL, STAGES, Size, clean, load, practised, taught
 from gadfly.testbed.checkpoints import NAMES, ORGANISMS
 from gadfly.testbed.judging import JudgePrompts
-from gadfly.testbed.practice import topic_for
 from gadfly.testbed.recipe import POLISH_PER_STEP, polish_settings
 from gadfly.testbed.school import Report
+from gadfly.testbed.telling import topic_for
 from gadfly.testbed.verifier_build import verifier
 from gadfly.wiring import Wiring
 

@@ -2,7 +2,7 @@
 
 Ours, after two things that are known. A reward that shrinks as a kind is exploited keeps red teams from finding the
 same again and again (in training: Curiosity-driven Red-teaming, arXiv 2402.19464, and DiveR-CT, arXiv 2405.19026); here
-it ends: a kind that is known to fail is worth nothing more. And which kind to try next is a bandit's choice, made by
+a kind that is known to fail is worth little more at once. And which kind to try next is a bandit's choice, made by
 Thompson sampling as in `asking_topics`, but over combinations of skills, which share what is known of their skills.
 
 For each image `candidates` questions are asked for, each under the skills of a kind that seems worth most; what a

@@ -32,7 +32,7 @@ MIN_OF_EACH: Final = 10
 
 _UNKNOWN = 0.5  # a rate of which nothing is known
 _USUAL = 0.02  # of the chance: the worth of a kind that seems to fail no more than others
-_KNOWN = 0.02  # that of one which is known to fail
+_KNOWN = 0.2  # share of its worth that a kind keeps which is known to fail
 
 
 @final
@@ -40,7 +40,8 @@ class Bounties:
     """Sets a bounty on kinds that may fail. A kind's worth is the chance that a question of it is valid, times what its
     failure rate has over that of all questions so far: no kind is worth anything for being as hard as any. Both rates
     are drawn from what is known of them (Thompson sampling: Biometrika 25, 1933), so that kinds are tried in proportion
-    to the chance that they are worth most. A kind that was WRONG on ENOUGH images is worth next to nothing."""
+    to the chance that they are worth most. A kind that was WRONG on ENOUGH images is worth a fifth: little while others
+    may still be found, and asked on with what is left, since what fails within it is better known by more."""
 
     def __init__(self) -> None:
         self._counts: dict[Combination, NDArray[np.float64]] = {}  # questions that were decided, valid, WRONG

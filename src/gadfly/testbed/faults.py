@@ -30,9 +30,9 @@ from gadfly.testbed.programs import (
     Description,
     Program,
 )
-from gadfly.testbed.sampler import sample
+from gadfly.testbed.sampler import sample, times
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
-from gadfly.testbed.teachers import times, with_referents
+from gadfly.testbed.teachers import with_referents
 
 _TRIES = 16
 _DEPTHS = (0.35, 0.3, 0.2, 0.15)

@@ -22,13 +22,12 @@ from gadfly.testbed.drawing import draw
 from gadfly.testbed.english import Ungrammatical, parse
 from gadfly.testbed.execution import SceneIndex, needed, run
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import MAX_DEPTH, OPERATIONS
-from gadfly.testbed.sampler import sample
+from gadfly.testbed.programs import MAX_DEPTH
 from gadfly.testbed.scenes import Scene, Thing, generate
 from gadfly.testbed.school import Course, Report, pixels, together
 from gadfly.testbed.skills import FAMILIES
-from gadfly.testbed.teachers import WHOLE_SHARE, AskTeacher, asking_prompt, times
-from gadfly.testbed.topics import topic_of
+from gadfly.testbed.teachers import AskTeacher
+from gadfly.testbed.telling import askable, asking, asking_prompt, in_any_order
 
 _BATCH = 64
 _MAX_WORDS = 40
@@ -101,45 +100,14 @@ def _valid_questions(
     return kept, len(questions)
 
 
-BY_FAMILY, BY_SKILLS = 2, 6  # questions about a scene in practice, by how they are asked for
-FREE, FAMILY = 0.25, 0.15  # shares of questions in the last lessons, likewise; the others are asked for by skills
+BY_FAMILY, BY_SKILLS = 2, 6  # questions about a scene, by how they are asked for
 
 
 def _prompts(scene: SceneIndex, rng: random.Random) -> list[str]:
     """Some families, and the skills of questions that can be asked about this scene."""
     topics = rng.sample(list(FAMILIES.values()), BY_FAMILY)
-    topics += [_shuffled_topic(askable(scene, rng), rng) for _ in range(BY_SKILLS)]
+    topics += [in_any_order(askable(scene, rng), rng) for _ in range(BY_SKILLS)]
     return [asking(topic) for topic in topics]
-
-
-def asking(topic: str) -> str:
-    """What a questioner is told that is to ask under a topic, empty for none."""
-    return vocabulary.ASK_ABOUT.format(focus=topic) if topic else vocabulary.ASK
-
-
-def topic_for(scene: Scene, rng: random.Random) -> str:
-    """What a questioner is told in its last lessons: nothing, a family, or skills, all or some of those of a question
-    that can be asked about this scene."""
-    luck = rng.random()
-    if luck < FREE:
-        return ""
-    if luck < FREE + FAMILY:
-        return rng.choice(list(FAMILIES.values()))
-    skills = askable(SceneIndex(scene), rng)
-    return _shuffled_topic(skills if rng.random() < WHOLE_SHARE else skills[: rng.randint(1, len(skills))], rng)
-
-
-def askable(scene: SceneIndex, rng: random.Random) -> tuple[str, ...]:
-    """The skills of a question that the sampler finds in this scene, of one to three steps, in no order."""
-    while True:
-        operations = [name for name in OPERATIONS for _ in range(times(name, scene, 5))]
-        drawn = sample(scene, rng.choices((1, 2, 3), weights=(2, 3, 2))[0], rng, rng.choice(operations))
-        if drawn is not None:
-            return drawn[0].combination
-
-
-def _shuffled_topic(skills: Sequence[str], rng: random.Random) -> str:
-    return topic_of(rng.sample(skills, len(skills)))
 
 
 def asked(

@@ -238,3 +238,12 @@ def every_step_needed(scene: SceneIndex, description: Description, mask: int) ->
     if description.hop is not None:
         shorter.append(replace(description, hop=None))
     return all(scene.pick(s) != mask for s in shorter)
+
+
+def times(operation: str, scene: SceneIndex, seldom: int = 2) -> int:
+    """How often an operation is in the hat: the seldom possible more often where they are possible, `seldom` times for
+    each thing that they need."""
+    if operation not in ASKED_SHAPE:
+        return 1
+    n = OPERATIONS[operation][1]  # of descriptions, each of another thing
+    return seldom * n if scene.with_word[ASKED_SHAPE[operation]].bit_count() >= n else 0

@@ -10,10 +10,9 @@ from gadfly.testbed import vocabulary
 from gadfly.testbed.english import realise
 from gadfly.testbed.execution import Answer, SceneIndex
 from gadfly.testbed.lessons import Exercise
-from gadfly.testbed.programs import ASKED_SHAPE, OPERATIONS, InvalidReference, Program
-from gadfly.testbed.sampler import sample
-from gadfly.testbed.skills import FAMILIES, family
-from gadfly.testbed.topics import topic_of
+from gadfly.testbed.programs import OPERATIONS, InvalidReference, Program
+from gadfly.testbed.sampler import sample, times
+from gadfly.testbed.telling import asking_prompt
 
 # Operations in the order in which they are learned. Relations mixed in from the start leave everything at chance for
 # thousands of steps. Comparisons of two things stay there for good, unless most lessons are about them for a while.
@@ -69,32 +68,8 @@ class AnswerTeacher:
 COMPARING_SHARE = 0.6  # of lessons, from when comparisons are learned until questions are composed
 
 
-def times(operation: str, scene: SceneIndex, seldom: int = 2) -> int:
-    """How often an operation is in the hat: the seldom possible more often where they are possible, `seldom` times for
-    each thing that they need."""
-    if operation not in ASKED_SHAPE:
-        return 1
-    n = OPERATIONS[operation][1]  # of descriptions, each of another thing
-    return seldom * n if scene.with_word[ASKED_SHAPE[operation]].bit_count() >= n else 0
-
-
 # Shares of questions by number of reasoning steps, 1 to 4.
 ASKED_DEPTHS = (0.35, 0.35, 0.2, 0.1)
-
-
-FAMILY_SHARE, SKILLS_SHARE = 0.2, 0.4  # of questions that are asked for by a family, or by skills
-WHOLE_SHARE = 0.7  # of the latter: by all their skills, not by some
-
-
-def asking_prompt(combination: tuple[str, ...], rng: random.Random) -> str:
-    """What a questioner is told before a question that needs these skills: just to ask, or a topic that it has."""
-    draw = rng.random()
-    if draw < FAMILY_SHARE:
-        return vocabulary.ASK_ABOUT.format(focus=FAMILIES[family(rng.choice(combination))])
-    if draw < FAMILY_SHARE + SKILLS_SHARE:
-        n = len(combination) if rng.random() < WHOLE_SHARE else rng.randint(1, len(combination))
-        return vocabulary.ASK_ABOUT.format(focus=topic_of(rng.sample(combination, n)))
-    return vocabulary.ASK
 
 
 @dataclass(frozen=True, slots=True)

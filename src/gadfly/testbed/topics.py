@@ -38,6 +38,15 @@ SKILL_WORDS: Final[dict[str, str]] = {
     "logic.larger": "larger",
 }
 
+_ANYWHERE: Final = [words for skill, words in SKILL_WORDS.items() if family(skill) not in ("reading", "orientation")]
+
+IN_TURN: Final[tuple[str, ...]] = tuple(
+    words for turn in range(3) for words in (*FAMILIES.values(), *_ANYWHERE[turn::3])
+)
+"""Topics for a training that is to find all there is: by themselves the skills that any scene can be asked about, and
+between them, three times, the families. What takes a digit or an arrow is asked for by its family alone: many scenes
+have none, and a question is INVALID there whatever it is."""
+
 _SKILLS: Final = {words: skill for skill, words in SKILL_WORDS.items()}
 _FAMILIES: Final = {words: name for name, words in FAMILIES.items()}
 _AND: Final = " and "

@@ -18,10 +18,11 @@ from gadfly.errors import TestbedError
 from gadfly.testbed import vocabulary
 from gadfly.testbed.build import STAGES, load, taught, with_eyes_of
 from gadfly.testbed.judging import JudgePrompts, JudgeTeacher
-from gadfly.testbed.practice import asked, asking, topic_for
+from gadfly.testbed.practice import asked
 from gadfly.testbed.scenes import Thing, generate
 from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher
+from gadfly.testbed.telling import asking, topic_for
 from gadfly.testbed.vlm import Dimensions, build_model
 
 SPLIT = "verifier"
