@@ -138,10 +138,10 @@ def _trained(config: Config, on_progress: OnProgress | None) -> list[Stretch]:
 
 
 def _trained_to_sweep(config: Config, calls: int, on_progress: OnProgress | None) -> list[Stretch]:
-    """Trained with `calls` of the calls or a step less, then asked with for the rest."""
+    """Trained with `calls` of the calls or a step less, but with one step at least, then asked with for the rest."""
     wanted = config.limits.max_target_calls
     assert wanted is not None
-    training = override(config, {"limits.max_target_calls": calls})
+    training = override(config, {"limits.max_target_calls": max(calls, config.train.probes_per_step)})
     spent = sum(stretch.calls for stretch in _trained(training, on_progress))
     sweeping = override(config, {"limits.max_target_calls": wanted - spent})
     with run_folder.opened(training, resume=True) as store, suppress(BudgetSpent):
