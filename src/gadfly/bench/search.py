@@ -143,10 +143,9 @@ def _trained_to_sweep(config: Config, calls: int, on_progress: OnProgress | None
     assert wanted is not None
     training = override(config, {"limits.max_target_calls": max(calls, config.train.probes_per_step)})
     spent = sum(stretch.calls for stretch in _trained(training, on_progress))
-    sweeping = override(config, {"limits.max_target_calls": wanted - spent})
     with run_folder.opened(training, resume=True) as store, suppress(BudgetSpent):
         runs.sweep(
-            Wiring(sweeping),
+            Wiring(config),  # what the training took counts against its limit
             store,
             split="train",
             questioner=run_folder.folder_of(config) / run_folder.TRAINED,
