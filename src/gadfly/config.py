@@ -242,7 +242,7 @@ class Config:
         self._check_topics()
 
     def _check_topics(self) -> None:
-        """Topics are families of skills, and only the oracle says at once which skills a question needed."""
+        """Topics are skills, and only the oracle says at once which skills a question needed."""
         if self.questioner.steer == "topics" and not self.verifier.has_oracle:
             raise ConfigError(
                 "questioner.steer 'topics' needs the skills of each question, which the testbed's oracle knows; "

@@ -55,7 +55,7 @@ def test_topics_in_turn_are_all_families_as_often_and_skills_once() -> None:
 def test_topics_of_the_last_lessons_can_be_asked_about_their_scenes() -> None:
     rng = random.Random(0)
     scenes = list(islice(generate("questioner", 1), 200))
-    topics = [topic_for(scene, rng) for scene in scenes]
+    topics = [topic_for(SceneIndex(scene), rng) for scene in scenes]
     free = sum(not topic for topic in topics)
     families = sum(topic in FAMILIES.values() for topic in topics)
     assert 30 <= free <= 70 and 15 <= families <= 45  # a quarter and three twentieths of 200

@@ -18,6 +18,7 @@ from gadfly.roles.verifier_model import REMINDERS
 from gadfly.testbed.album import read_scenes, render
 from gadfly.testbed.build import LARGE, SMALL, STAGES, Size, clean, load, practised, taught
 from gadfly.testbed.checkpoints import NAMES, ORGANISMS
+from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.judging import JudgePrompts
 from gadfly.testbed.recipe import POLISH_PER_STEP, polish_settings
 from gadfly.testbed.school import Report
@@ -79,7 +80,7 @@ def _polished(out: Path, size: Size, report: Report) -> Path:
     images = out / STAGES / "images"
     if not images.exists():
         render(images, n=POLISH_IMAGES, split="questioner", seed=POLISH_SEED)
-    scenes, rng = list(read_scenes(images).values()), random.Random(POLISH_SEED)
+    scenes, rng = [SceneIndex(scene) for scene in read_scenes(images).values()], random.Random(POLISH_SEED)
     order = image_order(POLISH_IMAGES, POLISH_STEPS * POLISH_PER_STEP, POLISH_SEED)
     config = from_dict(
         polish_settings(

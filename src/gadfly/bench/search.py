@@ -149,17 +149,19 @@ def _trained_to_sweep(config: Config, calls: int, on_progress: OnProgress | None
             store,
             split="train",
             questioner=run_folder.folder_of(config) / run_folder.TRAINED,
-            on_progress=on_progress and (lambda done, _, __: on_progress(min(wanted, spent + done), wanted)),
+            on_progress=_told(on_progress, config, per=1, spent=spent),
         )
     return _stretches(config)
 
 
-def _told(on_progress: OnProgress | None, config: Config, per: int) -> Callable[[int, int, object], None] | None:
-    """Tells how far the budget is spent, if each of `per` probes of a step takes a call."""
+def _told(
+    on_progress: OnProgress | None, config: Config, per: int, spent: int = 0
+) -> Callable[[int, int, object], None] | None:
+    """Tells how far the budget is spent, if each of `per` probes of a step takes a call, after `spent` before them."""
     wanted = config.limits.max_target_calls
     if on_progress is None or wanted is None:
         return None
-    return lambda done, _, __: on_progress(min(wanted, done * per), wanted)
+    return lambda done, _, __: on_progress(min(wanted, spent + done * per), wanted)
 
 
 def _stretches(config: Config) -> list[Stretch]:

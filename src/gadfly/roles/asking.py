@@ -9,7 +9,7 @@ from typing import final
 from gadfly.protocols import ChatModel
 from gadfly.records import Completion, Image, Sampling
 from gadfly.roles.prompts import quote
-from gadfly.roles.questioner import Prompts, questioner_chat, questioner_prompt
+from gadfly.roles.questioner import Prompts, parse_question, questioner_chat, questioner_prompt
 from gadfly.roles.topics import NO_TOPICS, Topics
 
 
@@ -46,6 +46,12 @@ class Asker:
             prompt = named or self._prompts.at(seed + place)
             chats.append(questioner_chat(wish.image, f"{wish.note}\n\n{prompt}" if wish.note else prompt))
         return self._model.complete(chats, replace(self._sampling, seed=seed))
+
+
+def readable(candidates: Sequence[Completion]) -> list[tuple[int, str]]:
+    """(place, question) of those candidates that hold one, in order."""
+    questions = [None if one.text is None else parse_question(one.text) for one in candidates]
+    return [(at, question) for at, question in enumerate(questions) if question is not None]
 
 
 def quoted_list(questions: Iterable[str]) -> str:

@@ -20,9 +20,8 @@ from typing import final
 from gadfly.protocols import Annotator
 from gadfly.records import Completion, Image, Probe, Verdict
 from gadfly.roles.archive import Archive, Cell, Elite
-from gadfly.roles.asking import Asker, Wish
+from gadfly.roles.asking import Asker, Wish, readable
 from gadfly.roles.prompts import fill, load_prompt, quote
-from gadfly.roles.questioner import parse_question
 from gadfly.roles.screening import NO_SCREEN, Screen, first_passing
 
 
@@ -94,21 +93,19 @@ class ArchiveQuestioner:
     ) -> list[list[tuple[int, str]]]:
         """The candidates of each image, (place, question): nearest to its cell first, which is with its skill, then of
         its depth, then least like the elite. As they came where there is no aim."""
-        ranked = []
-        for aim, candidates in zip(aims, asked, strict=True):
-            questions = [None if one.text is None else parse_question(one.text) for one in candidates]
-            readable = [(at, question) for at, question in enumerate(questions) if question is not None]
-            ranked.append(readable if aim is None else self._by_nearness(readable, *aim))
-        return ranked
+        return [
+            readable(candidates) if aim is None else self._by_nearness(readable(candidates), *aim)
+            for aim, candidates in zip(aims, asked, strict=True)
+        ]
 
-    def _by_nearness(self, readable: Sequence[tuple[int, str]], elite: Elite, cell: Cell) -> list[tuple[int, str]]:
+    def _by_nearness(self, questions: Sequence[tuple[int, str]], elite: Elite, cell: Cell) -> list[tuple[int, str]]:
         skill, depth = cell
-        named = self._skills([question for _, question in readable])
+        named = self._skills([question for _, question in questions])
         nearness = [
             (skill not in (needs or ()), abs(len(needs or ()) - depth), self._similarity(question, elite.question), at)
-            for (at, question), needs in zip(readable, named, strict=True)
+            for (at, question), needs in zip(questions, named, strict=True)
         ]
-        return [one for _, one in sorted(zip(nearness, readable, strict=True))]
+        return [one for _, one in sorted(zip(nearness, questions, strict=True))]
 
     def _skills(self, questions: Sequence[str]) -> Sequence[tuple[str, ...] | None]:
         return [None] * len(questions) if self._annotator is None else self._annotator.skills(questions)

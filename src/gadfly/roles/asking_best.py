@@ -15,6 +15,7 @@ from typing import final
 
 from gadfly.protocols import Questioner
 from gadfly.records import Completion, Image, Probe, Verdict
+from gadfly.roles.asking import readable
 from gadfly.roles.failure_predictor import FailurePredictor
 from gadfly.roles.questioner import parse_question
 from gadfly.roles.screening import NO_SCREEN, Screen, first_passing
@@ -61,12 +62,7 @@ class BestOfQuestioner:
     def _ranked(self, asked: Sequence[Sequence[Completion]]) -> list[list[tuple[int, str]]]:
         """The candidates of each image, (place, question), most promising first. All are predicted at once: an
         embedding model is slow with a few texts at a time."""
-        questions = [
-            (place, at, question)
-            for place, candidates in enumerate(asked)
-            for at, one in enumerate(candidates)
-            if one.text is not None and (question := parse_question(one.text)) is not None
-        ]
+        questions = [(place, *one) for place, candidates in enumerate(asked) for one in readable(candidates)]
         promise = self._predictor.predict([question for _, _, question in questions])
         ranked: list[list[tuple[int, str]]] = [[] for _ in asked]
         for _, (place, at, question) in sorted(zip(-promise, questions, strict=True)):

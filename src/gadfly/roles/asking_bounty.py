@@ -21,9 +21,8 @@ import numpy as np
 
 from gadfly.protocols import Annotator
 from gadfly.records import Completion, Image, Probe
-from gadfly.roles.asking import Asker, Wish
+from gadfly.roles.asking import Asker, Wish, readable
 from gadfly.roles.bounties import ENOUGH, Bounties, Combination
-from gadfly.roles.questioner import parse_question
 from gadfly.roles.screening import NO_SCREEN, Screen
 
 _SETTLED = 0.05  # what is left of the worth of a kind that this batch will settle
@@ -126,12 +125,7 @@ class BountyQuestioner:
 
     def _valued(self, asked: Sequence[Sequence[Completion]], rng: np.random.Generator) -> dict[int, list[_Candidate]]:
         """The candidates of each image whose kinds are known, by the image's place."""
-        questions = [
-            (place, at, question)
-            for place, candidates in enumerate(asked)
-            for at, one in enumerate(candidates)
-            if one.text is not None and (question := parse_question(one.text)) is not None
-        ]
+        questions = [(place, *one) for place, candidates in enumerate(asked) for one in readable(candidates)]
         named = self._kinds([question for _, _, question in questions])
         known = [(*one, kind) for one, kind in zip(questions, named, strict=True) if kind is not None]
         drawn = self._bounties.draw([kind for *_, kind in known], rng)

@@ -1,6 +1,6 @@
 """Steering by topics: which skill to ask about next. For questioners that can be told nothing else.
 
-The bundled questioner was taught its prompt with and without skills as the topic (testbed/teachers.py), and no other
+The bundled questioner was taught its prompt with and without skills as the topic (testbed/telling.py), and no other
 words. So what a prompt would say in sentences is said by the choice of the topic: of the diversity prompt that is the
 skill asked about least, of in-context feedback the skill that failed most. This is less than a chat model can do with
 the questions themselves, and more than nothing: within a topic the questioner asks as it always does.

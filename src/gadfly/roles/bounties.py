@@ -9,8 +9,7 @@ Knows skills and verdicts; knows no question and no model. Importing it loads sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, final
 
 import numpy as np
@@ -46,7 +45,8 @@ class Bounties:
     def __init__(self) -> None:
         self._counts: dict[Combination, NDArray[np.float64]] = {}  # questions that were decided, valid, WRONG
         self._images: dict[Combination, set[str]] = {}
-        self._priors: tuple[_Prior, _Prior] = (_Prior({}, None), _Prior({}, None))
+        self._columns: dict[Combination, int] = {}  # of the regressions: skills, and pairs of them
+        self._models: tuple[LogisticRegression | None, LogisticRegression | None] = (None, None)
         self._usual = _UNKNOWN
         self._stale = False
 
@@ -74,7 +74,8 @@ class Bounties:
             return np.zeros((0, 2))
         self._refresh()
         n, valid, wrong = np.stack([self._counts.get(kind, _NOTHING) for kind in kinds]).T
-        is_valid, fails = (STRENGTH * prior.rates(kinds) for prior in self._priors)
+        features_N_F = self._features(kinds)
+        is_valid, fails = (STRENGTH * _rates(model, features_N_F) for model in self._models)
         validity = rng.beta(is_valid + valid, STRENGTH - is_valid + n - valid)
         failure = rng.beta(fails + wrong, STRENGTH - fails + valid - wrong)
         chance = validity * failure
@@ -87,47 +88,42 @@ class Bounties:
             return
         kinds = self.kinds
         asked, valid, wrong = np.stack(list(self._counts.values())).T
-        self._priors = _regressed(kinds, valid, asked), _regressed(kinds, wrong, valid)
+        self._columns = {term: at for at, term in enumerate(sorted({term for kind in kinds for term in _terms(kind)}))}
+        features_K_F = self._features(kinds)
+        self._models = _regressed(features_K_F, valid, asked), _regressed(features_K_F, wrong, valid)
         # As if one question had failed and one had not: without any the rate is that of which nothing is known.
         self._usual = float((wrong.sum() + 1.0) / (valid.sum() + 2.0))
         self._stale = False
+
+    def _features(self, kinds: Sequence[Combination]) -> NDArray[np.float64]:
+        features_N_F = np.zeros((len(kinds), len(self._columns)))
+        for row_F, kind in zip(features_N_F, kinds, strict=True):
+            row_F[[self._columns[term] for term in _terms(kind) if term in self._columns]] = 1.0
+        return features_N_F
 
 
 _NOTHING: Final = np.zeros(3)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prior:
-    """A rate by skills and pairs of skills; of what is not known where there is no model."""
-
-    columns: dict[Combination, int]
-    model: LogisticRegression | None
-
-    def rates(self, kinds: Sequence[Combination]) -> NDArray[np.float64]:
-        if self.model is None:
-            return np.full(len(kinds), _UNKNOWN)
-        rates_N: NDArray[np.float64] = self.model.predict_proba(_features(kinds, self.columns))[:, 1]
-        return rates_N
-
-
-def _regressed(kinds: Sequence[Combination], hits_K: NDArray[np.float64], n_K: NDArray[np.float64]) -> _Prior:
+def _regressed(
+    features_K_F: NDArray[np.float64], hits_K: NDArray[np.float64], n_K: NDArray[np.float64]
+) -> LogisticRegression | None:
+    """A rate by features; None where too few of either outcome are known."""
     misses_K, seen = n_K - hits_K, n_K > 0
     if min(hits_K.sum(), misses_K.sum()) < MIN_OF_EACH:
-        return _Prior({}, None)
-    columns = {term: at for at, term in enumerate(sorted({term for kind in kinds for term in _terms(kind)}))}
-    model = LogisticRegression(max_iter=300).fit(
-        np.concatenate([_features(kinds, columns)[seen]] * 2),
+        return None
+    return LogisticRegression(max_iter=300).fit(
+        np.concatenate([features_K_F[seen]] * 2),
         np.repeat([1, 0], seen.sum()),
         sample_weight=np.concatenate([hits_K[seen], misses_K[seen]]),
     )
-    return _Prior(columns, model)
 
 
-def _features(kinds: Sequence[Combination], columns: Mapping[Combination, int]) -> NDArray[np.float64]:
-    features_N_F = np.zeros((len(kinds), len(columns)))
-    for row_F, kind in zip(features_N_F, kinds, strict=True):
-        row_F[[columns[term] for term in _terms(kind) if term in columns]] = 1.0
-    return features_N_F
+def _rates(model: LogisticRegression | None, features_N_F: NDArray[np.float64]) -> NDArray[np.float64]:
+    if model is None:
+        return np.full(len(features_N_F), _UNKNOWN)
+    rates_N: NDArray[np.float64] = model.predict_proba(features_N_F)[:, 1]
+    return rates_N
 
 
 def _terms(kind: Combination) -> list[Combination]:

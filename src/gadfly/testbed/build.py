@@ -83,7 +83,7 @@ def clean(out: Path, size: Size, report: Report) -> Path:
 
 
 def practised(out: Path, size: Size, report: Report) -> Path:
-    """The questioner before its last lessons, which are reinforcement learning: out/stages/practised. About half an
+    """The questioner before its last lessons, which are reinforcement learning: out/stages/practised. About an
     hour more (the small one) than `clean`.
 
     What it was taught to ask it practises on its own questions, with scenes of the same split.

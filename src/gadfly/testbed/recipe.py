@@ -17,6 +17,8 @@ TOPICS = {"focus": list(IN_TURN), "focus_share": 0.35}
 """A third of the questions is asked for by topic: what is hard to ask validly, as which way an arrow points, is
 otherwise soon asked no more, and a blind spot there is never found."""
 
+POLISH_PER_STEP = 16  # images of a step of the last lessons
+
 
 def demo_settings(
     images: Path, out: Path, *, steps: int, seed: int, heldout_share: float, n: int, target: str = "a"
@@ -55,9 +57,6 @@ def polish_settings(
         "reward": {"failure": 0.0, "semantic": 0.3, "lexical": 0.2, "rarity": 2.0, "invalid": 2.0, "window": 6000},
         "train": _TRAIN | {"steps": steps, "images_per_step": POLISH_PER_STEP, "learning_rate": learning_rate},
     }
-
-
-POLISH_PER_STEP = 16  # images of a step of the last lessons
 
 
 _TRAIN = {"method": "rl", "lora_rank": 0}

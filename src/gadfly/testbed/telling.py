@@ -12,7 +12,6 @@ from gadfly.testbed import vocabulary
 from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.programs import OPERATIONS
 from gadfly.testbed.sampler import sample, times
-from gadfly.testbed.scenes import Scene
 from gadfly.testbed.skills import FAMILIES, family
 from gadfly.testbed.topics import topic_of
 
@@ -38,7 +37,7 @@ def asking(topic: str) -> str:
     return vocabulary.ASK_ABOUT.format(focus=topic) if topic else vocabulary.ASK
 
 
-def topic_for(scene: Scene, rng: random.Random) -> str:
+def topic_for(scene: SceneIndex, rng: random.Random) -> str:
     """What a questioner is told in its last lessons: nothing, a family, or skills, all or some of those of a question
     that can be asked about this scene."""
     luck = rng.random()
@@ -46,7 +45,7 @@ def topic_for(scene: Scene, rng: random.Random) -> str:
         return ""
     if luck < FREE + FAMILY:
         return rng.choice(list(FAMILIES.values()))
-    skills = askable(SceneIndex(scene), rng)
+    skills = askable(scene, rng)
     return in_any_order(skills if rng.random() < WHOLE_SHARE else skills[: rng.randint(1, len(skills))], rng)
 
 

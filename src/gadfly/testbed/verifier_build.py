@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration
 from gadfly.errors import TestbedError
 from gadfly.testbed import vocabulary
 from gadfly.testbed.build import STAGES, load, taught, with_eyes_of
+from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.judging import JudgePrompts, JudgeTeacher
 from gadfly.testbed.practice import asked
 from gadfly.testbed.scenes import Thing, generate
@@ -106,7 +107,7 @@ def _asked_in_course(questioner: Path, course: Course) -> dict[tuple[Thing, ...]
     scenes = list(itertools.islice(generate(SPLIT, TOGETHER_SEED), course.steps * course.n_images))
     by_scene: dict[tuple[Thing, ...], list[str]] = defaultdict(list)
     rng = random.Random(ASKING_SEED)
-    prompts = [[asking(topic_for(scene, rng)) for _ in range(ASKED_PER_SCENE)] for scene in scenes]
+    prompts = [[asking(topic_for(scene, rng)) for _ in range(ASKED_PER_SCENE)] for scene in map(SceneIndex, scenes)]
     for place, text in asked(load(questioner), scenes, prompts, ASKING_SEED):
         by_scene[scenes[place].things].append(text)
     return dict(by_scene)
