@@ -253,11 +253,15 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
     from gadfly.testbed import build
 
     few = Course(2, 1e-3, n_images=2, length=64, warmup=1)
+    small: build.Size | None = None
     for name in ("SMALL", "LARGE"):
         size = getattr(build, name)
-        tiny = replace(TINY, text_width=16 * size.dimensions.heads, heads=size.dimensions.heads)
-        short = replace(size, dimensions=tiny, reading=few, seeing=few, answering=few, asking=few)
-        monkeypatch.setattr(building, name, short)
+        heads = size.dimensions.heads
+        tiny = replace(TINY, vision_width=4 * heads, text_width=16 * heads, heads=heads)
+        small = replace(size, dimensions=tiny, answering=few, asking=few, grown_from=small)
+        monkeypatch.setattr(building, name, small)
+    monkeypatch.setattr(build, "READING", few)
+    monkeypatch.setattr(build, "SEEING", few)
     for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
         monkeypatch.setattr(verifier_build, name, few)
     for name, value in {"PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14}.items():

@@ -1,8 +1,9 @@
 """How the bundled targets and questioners are taught, in both sizes: seeds and courses. One thread, fixed seeds.
 
-Knows how each checkpoint is taught; the teaching itself is school's. Every stage leaves its result in a folder, and one
-that is there already is not taught again. Within a stage a bookmark keeps where its course stands. So a build that was
-broken off goes on from there.
+To read, which takes longest, only the small ones are taught: a large one begins as a small one, grown. Knows how each
+checkpoint is taught; the teaching itself is school's. Every stage leaves its result in a folder, and one that is there
+already is not taught again. Within a stage a bookmark keeps where its course stands. So a build that was broken off
+goes on from there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 from transformers import LlavaForConditionalGeneration
 
+from gadfly.testbed.growing import grown
 from gadfly.testbed.practice import practise
 from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher, AskTeacher
@@ -21,7 +23,7 @@ from gadfly.testbed.vlm import LARGE as LARGE_DIMENSIONS
 from gadfly.testbed.vlm import SMALL as SMALL_DIMENSIONS
 from gadfly.testbed.vlm import Dimensions, build_model, build_processor
 
-BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED = 1, 101, 201, 2, 302
+BASE_SEED, SEEING_SEED, TARGET_SEED, QUESTIONER_SEED, PRACTICE_SEED, GROWING_SEED = 1, 101, 201, 2, 302, 401
 
 # All operations and all depths from the start. What few scenes allow has been learned from words; now it is to
 # be seen.
@@ -29,43 +31,45 @@ LAST_LESSONS = AnswerTeacher(0.0, 0.0, 0.0, 0.0, 0.0, seldom=6)
 PRACTICE_ROUNDS, PRACTICE_SCENES = 3, 2_800
 
 
+READING = Course(28_000, 1.5e-3)
+SEEING = Course(14_000, 2e-3, n_images=32)
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size of models, and how it is taught. `ending` is that of its checkpoints' names; `kept` is the precision in
-    which finished weights are written: what loads them computes in float32 all the same."""
+    """A size of models, and how it is taught: from the beginning, or on from what one of another size had learned.
+    `ending` is that of its checkpoints' names; `kept` is the precision in which finished weights are written: what
+    loads them computes in float32 all the same."""
 
     ending: str
     dimensions: Dimensions
-    reading: Course
-    seeing: Course
     answering: Course
     asking: Course
     practice_rate: float
     polish_rate: float
     kept: torch.dtype = torch.float32
+    grown_from: Size | None = None
+    seed: int = 0  # added to that of each course, so that what is grown is shown scenes that are new to it
 
 
 SMALL = Size(
     "",
     SMALL_DIMENSIONS,
-    reading=Course(28_000, 1.5e-3),
-    seeing=Course(14_000, 2e-3, n_images=32),
     answering=Course(6_000, 4e-4),
     asking=Course(10_000, 1e-3),
     practice_rate=5e-4,
     polish_rate=1e-4,
 )
-# As many steps: what counts in reading is their number. Twice as wide, so two thirds of the rates or less.
 LARGE = Size(
     "-large",
     LARGE_DIMENSIONS,
-    reading=Course(28_000, 1e-3),
-    seeing=Course(14_000, 1.2e-3, n_images=32),
-    answering=Course(6_000, 2.5e-4),
-    asking=Course(10_000, 6e-4),
+    answering=Course(8_000, 4e-4),
+    asking=Course(4_000, 4e-4),
     practice_rate=3e-4,
     polish_rate=6e-5,
     kept=torch.bfloat16,
+    grown_from=SMALL,
+    seed=1_000,
 )
 
 STAGES = "stages"  # the folder, beside the checkpoints, of what is only on the way to one
@@ -75,8 +79,11 @@ def clean(out: Path, size: Size, report: Report) -> Path:
     """The target without planted blind spots: out/clean. About 50 minutes for the small one."""
 
     def teach(bookmark: Path) -> LlavaForConditionalGeneration:
-        model = with_eyes_of(load(_reader(out, size, report)), load(_seer(out, size, report)))
-        together(model, LAST_LESSONS, size.answering, "target", TARGET_SEED, report, bookmark=bookmark)
+        if size.grown_from is not None:
+            model = _grown(clean(out, size.grown_from, report), size)
+        else:
+            model = with_eyes_of(load(_reader(out, size, report)), load(_seer(out, size, report)))
+        together(model, LAST_LESSONS, size.answering, "target", TARGET_SEED + size.seed, report, bookmark=bookmark)
         return model
 
     return taught(out / f"clean{size.ending}", teach, kept=size.kept)
@@ -98,7 +105,7 @@ def practised(out: Path, size: Size, report: Report) -> Path:
             most_per_combination=60,
             learning_rate=size.practice_rate,
             split="questioner",
-            seed=PRACTICE_SEED,
+            seed=PRACTICE_SEED + size.seed,
             report=report,
         )
         return model
@@ -107,12 +114,16 @@ def practised(out: Path, size: Size, report: Report) -> Path:
 
 
 def _asker(out: Path, size: Size, report: Report) -> Path:
-    """Asks as it was taught. It begins as the target without blind spots, which knows what descriptions mean and sees,
-    and learns on scenes of a split of its own, where what few scenes allow is asked more often when they do."""
+    """Asks as it was taught. The small one begins as the target without blind spots, which knows what descriptions mean
+    and sees. It learns on scenes of a split of its own, where what few scenes allow is asked more often when they do.
+    """
 
     def teach(bookmark: Path) -> LlavaForConditionalGeneration:
-        model = load(clean(out, size, report))
-        together(model, AskTeacher(), size.asking, "questioner", QUESTIONER_SEED, report, bookmark=bookmark)
+        if size.grown_from is not None:
+            model = _grown(_asker(out, size.grown_from, report), size)
+        else:
+            model = load(clean(out, size, report))
+        together(model, AskTeacher(), size.asking, "questioner", QUESTIONER_SEED + size.seed, report, bookmark=bookmark)
         return model
 
     return taught(out / STAGES / f"asked{size.ending}", teach)
@@ -123,7 +134,7 @@ def _reader(out: Path, size: Size, report: Report) -> Path:
 
     def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = build_model(size.dimensions, BASE_SEED)
-        read(model, AnswerTeacher(), size.reading, "target", BASE_SEED, report, bookmark=bookmark)
+        read(model, AnswerTeacher(), READING, "target", BASE_SEED, report, bookmark=bookmark)
         return model
 
     return taught(out / STAGES / f"read{size.ending}", teach)
@@ -134,10 +145,14 @@ def _seer(out: Path, size: Size, report: Report) -> Path:
 
     def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         model = build_model(size.dimensions, BASE_SEED)
-        see(model, size.seeing, "target", SEEING_SEED, report, bookmark)
+        see(model, SEEING, "target", SEEING_SEED, report, bookmark)
         return model
 
     return taught(out / STAGES / f"seen{size.ending}", teach)
+
+
+def _grown(smaller: Path, size: Size) -> LlavaForConditionalGeneration:
+    return grown(load(smaller), size.dimensions, GROWING_SEED)
 
 
 def taught(
