@@ -72,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"
         make_run(run, chosen.probes, chosen.images)
-        command = (sys.executable, "-m", "gadfly.cli.main", "analyze", str(run))
+        command = (sys.executable, "-m", "gadfly", "analyze", str(run))
         times = processes_in_turn({"analyze": command}, chosen.rounds)["analyze"]
         found = (run / "findings").is_dir()
         shutil.rmtree(run)

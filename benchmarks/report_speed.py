@@ -64,7 +64,7 @@ def main() -> None:
         command = [
             sys.executable,
             "-m",
-            "gadfly.cli.main",
+            "gadfly",
             "report",
             str(run),
             "--images",

@@ -15,7 +15,7 @@ from pathlib import Path
 from measuring import options, processes_in_turn, told
 from view_queries import kept_run
 
-GADFLY = (sys.executable, "-m", "gadfly.cli.main")
+GADFLY = (sys.executable, "-m", "gadfly")
 MOST_S = {"help": 0.3, "show": 1.0, "show WRONG": 1.0, "show --json": 1.0}
 
 

@@ -30,9 +30,7 @@ def test_help_is_quick_to_load_and_says_every_command() -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
-    said = subprocess.run(
-        [sys.executable, "-m", "gadfly.cli.main", "--help"], capture_output=True, text=True, check=True
-    )
+    said = subprocess.run([sys.executable, "-m", "gadfly", "--help"], capture_output=True, text=True, check=True)
     commands = "demo run sweep doctor compare show analyze report modes confirm transfer audit rejudge testbed".split()
     assert all(command in said.stdout for command in commands)
 

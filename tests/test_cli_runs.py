@@ -24,7 +24,7 @@ from gadfly.wiring import Wiring
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"  # peft and trl still ask by the old name
 )
-COMMAND = (sys.executable, "-m", "gadfly.cli.main")
+COMMAND = (sys.executable, "-m", "gadfly")
 
 
 @pytest.mark.slow

@@ -123,7 +123,7 @@ def test_ctrl_c_ends_a_sweep_whose_servers_are_all_waited_for(photos: Path, tmp_
         urls = [part for role in ROLES for part in (f"--{role}-url", all_of_them.url)]
         sizes = ["--n", 8, "--set", "sweep.batch_size=2", "--set", "reward.embedder=hash", "--set", NO_CACHE]
         options = ["sweep", "--images", photos, *names, *urls, *sizes, "--out", tmp_path]
-        command = [sys.executable, "-m", "gadfly.cli.main", *map(str, options)]
+        command = [sys.executable, "-m", "gadfly", *map(str, options)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             while not Counter(body["model"] for body in all_of_them.bodies) >= Counter({"under-test": 4, "judge": 8}):

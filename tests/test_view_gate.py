@@ -151,7 +151,7 @@ def test_the_command_says_where_it_is_and_ends_with_ctrl_c(at: Served) -> None:
     import sys
     import urllib.request
 
-    command = [sys.executable, "-m", "gadfly.cli.main", "view", str(at.folder), "--no-open", "--labeller", "bob"]
+    command = [sys.executable, "-m", "gadfly", "view", str(at.folder), "--no-open", "--labeller", "bob"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()

@@ -133,7 +133,3 @@ def _misused(fault: Any) -> int:
         command = fault.ctx.command_path if fault.ctx is not None else "gadfly"
         complain(f"{message.rstrip('.')}; `{command} --help` lists what there is")
     return 2
-
-
-if __name__ == "__main__":
-    main()
