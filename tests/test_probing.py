@@ -74,7 +74,7 @@ def test_only_valid_questions_are_remembered_in_order() -> None:
     loop.step("b easy?", "vague?", "a hard?", "nothing", "silent?", "b easy?")
     assert loop.reward.history == [
         PastQuestion("b easy", ("b", "easy")),
-        PastQuestion("a hard", ("a", "hard")),
+        PastQuestion("a hard", ("a", "hard"), failed=True),
         PastQuestion("b easy", ("b", "easy")),
     ]
 

@@ -180,6 +180,7 @@ def test_valid_questions_are_the_last_ones_oldest_first(store: SqliteStore) -> N
     last = store.valid_questions("train", 4)
     assert texts(last) == ["question 1.1", "question 2.0", "question 2.1", "last \ud800"]
     assert [question.skills for question in last] == [sample().judgement.skills] * 4
+    assert [question.failed for question in last] == [True, False, True, sample().judgement.verdict is Verdict.WRONG]
     assert store.valid_questions("train", 0) == []
     assert len(store.valid_questions("train", 100)) == 7
     assert store.valid_questions("sweep", 100) == []

@@ -48,9 +48,11 @@ class RewardConfig:
     window of it.
 
     One rule bounds the defaults: novelty alone (about 0.5 at most) is worth less than a failure, or a questioner could
-    live on it. `rarity` is off: it was weighed on the testbed only, where the skills of a question are known
-    (docs/notebook.md has the figures). `window` is in valid questions, `neighbours` the k of semantic novelty,
-    `max_order` the longest n-gram of lexical novelty.
+    live on it. `rarity` and `crowding` are off: they were weighed on the testbed only, where the skills of a question
+    are known (docs/notebook.md has the figures). `crowding` is what a failure loses where all recent ones are of its
+    kind, so at most `failure`. `astray` is what it costs not to keep to a topic: where that is less than `invalid`, a
+    questioner leaves a topic that an image has nothing for, rather than ask badly about it. `window` is in valid
+    questions, `neighbours` the k of semantic novelty, `max_order` the longest n-gram of lexical novelty.
     """
 
     kind: Literal["discovery", "uncertainty", "curiosity"] = "discovery"
@@ -58,7 +60,9 @@ class RewardConfig:
     semantic: float = 0.3
     lexical: float = 0.2
     rarity: float = 0.0
+    crowding: float = 0.0
     invalid: float = 0.5
+    astray: float = 0.5
     window: int = 2000
     neighbours: int = 16
     max_order: int = 5
@@ -69,16 +73,22 @@ class RewardConfig:
     share: float = 1.0  # weight of the share of the questions that are much like this one
 
     def __post_init__(self) -> None:
-        for name in ("failure", "semantic", "lexical", "rarity", "invalid", "share"):
+        for name in ("failure", "semantic", "lexical", "rarity", "crowding", "invalid", "astray", "share"):
             weight = getattr(self, name)
             if not (math.isfinite(weight) and weight >= 0):
                 raise ConfigError(f"reward.{name} is a weight, a finite number of at least 0, not {weight}")
         at_least("reward", self, window=0, neighbours=1, max_order=2, repeats=2)
         above("reward", self, repeat_temperature=0)
-        if self.kind != "discovery" and self.rarity:
+        if self.crowding > self.failure:
             raise ConfigError(
-                f"reward.rarity is no part of the {self.kind} reward; set it to 0, or reward.kind to 'discovery'"
+                f"reward.crowding ({self.crowding:g}) is more than reward.failure ({self.failure:g}), so a failure of "
+                "a kind that is often found would cost; set it to that at most"
             )
+        for name in ("rarity", "crowding"):
+            if self.kind != "discovery" and getattr(self, name):
+                raise ConfigError(
+                    f"reward.{name} is no part of the {self.kind} reward; set it to 0, or reward.kind to 'discovery'"
+                )
 
     @property
     def remembered(self) -> int:

@@ -78,7 +78,9 @@ class Probing:
         with _timed(seconds, "seconds_reward"):
             scores = self.reward.score(questions, judgements)
             asked = zip(questions, judgements, strict=True)
-            self.reward.remember([PastQuestion(q.text, j.skills) for q, j in asked if j.verdict.valid])
+            self.reward.remember(
+                [PastQuestion(q.text, j.skills, j.verdict is Verdict.WRONG) for q, j in asked if j.verdict.valid]
+            )
         probes = tuple(
             Probe(
                 key=ProbeKey(phase=phase, attempt=attempt, step=step, index=index),

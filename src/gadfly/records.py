@@ -121,10 +121,12 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class PastQuestion:
-    """A valid question that was asked before, and the skills it needed (sorted), None where unknown."""
+    """A valid question that was asked before, the skills it needed (sorted), None where unknown, and whether the target
+    failed at it."""
 
     text: str
     skills: tuple[str, ...] | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

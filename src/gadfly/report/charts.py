@@ -22,6 +22,7 @@ _TERM_NAMES = {
     "semantic": "new in meaning",
     "lexical": "new in wording",
     "rarity": "rare combination of skills",
+    "crowding": "like many recent failures",
     "invalid": "unfair question",
     "astray": "not about its topic",
 }

@@ -38,13 +38,13 @@ class RarityHistory:
                 if not self._counts[oldest]:  # a count of nothing would stay for good
                     del self._counts[oldest]
 
-    def of(self, skills_N: Sequence[Skills], near_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    def of(self, skills_N: Sequence[Skills], alike_N_H: NDArray[np.bool_]) -> NDArray[np.float64]:
         """1 - log(1 + n) / log(1 + N), shape N, in [0, 1]; 1 before anything was asked. Where the skills are unknown,
-        n is what `near_N` says: the number of past questions that mean about the same. The history is not changed."""
-        assert len(skills_N) == len(near_N), "one count for each question"
+        n is the number of past questions that mean about the same, as `alike_N_H` says. The history is not changed."""
+        assert len(skills_N) == len(alike_N_H), "one row for each question"
         if not self._past:
             return np.ones(len(skills_N))
-        pairs = zip(skills_N, near_N, strict=True)
-        counts_N = np.array([near if skills is None else self._counts[skills] for skills, near in pairs], np.float64)
+        pairs = zip(skills_N, alike_N_H.sum(axis=1), strict=True)
+        counts_N = np.array([alike if skills is None else self._counts[skills] for skills, alike in pairs], np.float64)
         rarity_N: NDArray[np.float64] = 1.0 - np.log1p(counts_N) / np.log1p(len(self._past))
         return rarity_N

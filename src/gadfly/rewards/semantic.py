@@ -71,13 +71,12 @@ class SemanticHistory:
         novelty_N: NDArray[np.float64] = np.clip(1.0 - mean_N, 0.0, 2.0)
         return novelty_N
 
-    def near(self, embeddings_N_D: NDArray[np.float32]) -> NDArray[np.int64]:
-        """How many of the window mean about the same (cosine of at least NEAR), shape N. Changes nothing."""
-        if len(embeddings_N_D) == 0:
-            return np.zeros(0, np.int64)
+    def alike(self, embeddings_N_D: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which of the window, oldest first, mean about the same (cosine of at least NEAR), shape N_H. The history is
+        not changed."""
         cosines_N_H = embeddings_N_D @ self._window_H_D(embeddings_N_D.shape[1]).T
-        near_N: NDArray[np.int64] = (cosines_N_H >= NEAR).sum(axis=1)
-        return near_N
+        alike_N_H: NDArray[np.bool_] = cosines_N_H >= NEAR
+        return alike_N_H
 
     def _window_H_D(self, dimensions: int) -> NDArray[np.float32]:
         if self._ring is None:

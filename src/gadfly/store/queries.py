@@ -126,11 +126,15 @@ def read_valid_questions(connection: sqlite3.Connection, attempts: list[Attempt]
     # The unary plus before verdict: walk back by key and stop at the limit, instead of sorting all that are valid.
     for attempt in reversed(attempts):
         rows = connection.execute(
-            "SELECT (SELECT question FROM turns t WHERE t.probe = probes.probe ORDER BY position DESC LIMIT 1), skills"
-            " FROM probes WHERE attempt = ? AND step < ? AND +verdict IN (?, ?) ORDER BY step DESC, idx DESC LIMIT ?",
+            "SELECT (SELECT question FROM turns t WHERE t.probe = probes.probe ORDER BY position DESC LIMIT 1), skills,"
+            " verdict FROM probes WHERE attempt = ? AND step < ? AND +verdict IN (?, ?)"
+            " ORDER BY step DESC, idx DESC LIMIT ?",
             (attempt.attempt, attempt.step_limit(False), Verdict.RIGHT, Verdict.WRONG, limit - len(newest_first)),
         )
-        newest_first += [PastQuestion(decode_text(question), decode_skills(skills)) for question, skills in rows]
+        newest_first += [
+            PastQuestion(decode_text(question), decode_skills(skills), verdict == Verdict.WRONG)
+            for question, skills, verdict in rows
+        ]
     return newest_first[::-1]
 
 

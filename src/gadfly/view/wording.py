@@ -27,6 +27,7 @@ TERM_WORDS: Final = {
     "lexical": "new in wording, compared with recent questions",
     "combination": "a new combination of skills",
     "rarity": "a combination of skills that is rarely asked for",
+    "crowding": "of a kind that many recent failures are of",
     "astray": "not about the topic that was named",
 }
 
