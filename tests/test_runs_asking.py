@@ -97,7 +97,11 @@ def test_what_a_run_would_take_counts_candidates_and_repeated_answers(images: Pa
     assert planned_calls(best, "sweep") == {"questioner": 3 * 48, "target": 48, "verifier": 0}
     for name in ("archive", "bounty"):
         assert planned_calls(config_of(images, tmp_path, METHODS[name]), "sweep")["questioner"] == 3 * 48
-    visplay = config_of(images, tmp_path, {"reward.kind": "uncertainty", "reward.rarity": 0.0, "reward.repeats": 8})
+    visplay = config_of(
+        images,
+        tmp_path,
+        {"reward.kind": "uncertainty", "reward.rarity": 0.0, "reward.crowding": 0.0, "reward.repeats": 8},
+    )
     assert planned_calls(visplay, "train")["target"] == 9 * 128  # one step of 16 images, 8 questions each
 
 
@@ -137,7 +141,13 @@ def test_a_questioner_learns_from_its_own_failures_in_rounds(images: Path, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["uncertainty", "curiosity"])
 def test_the_others_rewards_train_a_questioner(kind: str, images: Path, tmp_path: Path) -> None:
-    settings = {"reward.kind": kind, "reward.rarity": 0.0, "reward.repeats": 3, "train.steps": 2}
+    settings = {
+        "reward.kind": kind,
+        "reward.rarity": 0.0,
+        "reward.crowding": 0.0,
+        "reward.repeats": 3,
+        "train.steps": 2,
+    }
     small = {"train.images_per_step": 2, "train.group_size": 4}
     config = config_of(images, tmp_path, {**settings, **small})
     with run_folder.opened(config, resume=False) as store:

@@ -13,7 +13,7 @@ from gadfly.protocols import Annotator, ChatModel, Embedder, LearningQuestioner
 from gadfly.records import Sampling
 from gadfly.roles.asking import Asker
 from gadfly.roles.prompts import load_prompt
-from gadfly.roles.screening import Screen
+from gadfly.roles.screening import Screen, ScreenedLearner
 from gadfly.roles.topics import Topics, plain_topic
 
 SORTING_METHODS = ("archive", "bounty")
@@ -31,21 +31,34 @@ def learning_questioner(
     screen: Screen,
 ) -> LearningQuestioner:
     """A new questioner of `config.method`, which is one that learns. `annotator` names the skills of a question, None
-    where nobody can; `load_model` is called once all else is known to be there, `embedder` by methods that need one;
-    `screen` is for those that choose among several questions.
+    where nobody can; `load_model` is called once all else is known to be there, `embedder` by methods that need one.
+    Those that choose among several questions put one that the `screen` lets pass, the others ask again.
 
     Raises ConfigError where the method needs skills and nobody names them.
     """
     assert config.method not in FROZEN_METHODS, config.method
-    template, topics = load_prompt(config.prompt or "questioner"), Topics(config.focus, config.focus_share)
-    known = _testbed_topics() if config.prompt == TESTBED_PROMPT else {}
-    words = known if config.steer == "topics" else None
+    template = load_prompt(config.prompt or "questioner")
     if config.method in SORTING_METHODS and annotator is None:
         raise ConfigError(
             f"questioner.method {config.method!r} sorts questions by the skills that they need, and nobody in this run "
             "names them; it needs an annotator, or the testbed's oracle as the verifier"
         )
-    model = load_model()
+    made = _made(config, load_model(), template, how, annotator, embedder, screen)
+    return made if config.chooses or not config.screen else ScreenedLearner(made, config.candidates, screen)
+
+
+def _made(
+    config: QuestionerConfig,
+    model: ChatModel,
+    template: str,
+    how: Sampling,
+    annotator: Annotator | None,
+    embedder: Callable[[], Embedder],
+    screen: Screen,
+) -> LearningQuestioner:
+    topics = Topics(config.focus, config.focus_share)
+    known = _testbed_topics() if config.prompt == TESTBED_PROMPT else {}
+    words = known if config.steer == "topics" else None
     match config.method:
         case "diversity" | "feedback" if words is not None:
             from gadfly.roles.asking_topics import FAILING, RAREST, TopicQuestioner
@@ -73,10 +86,10 @@ def learning_questioner(
                 screen=screen,
             )
         case "bounty":
-            assert annotator is not None, "checked above"
+            assert annotator is not None, "learning_questioner checks"
             return _bounty(config, Asker(model, template, how, topics), annotator, known, screen)
         case _:
-            assert annotator is not None, "checked above"
+            assert annotator is not None, "learning_questioner checks"
             return _archive(config, Asker(model, template, how, topics), annotator, words, screen)
 
 

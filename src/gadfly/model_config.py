@@ -168,9 +168,9 @@ class QuestionerConfig(ModelConfig):
     focus_share: float = 1.0
     steer: Literal["prompt", "topics"] = "prompt"
     shown: int = 20  # own questions that a prompt quotes, of each kind
-    candidates: int = 8  # of which one is put to the target: "best_of_n", "bounty", and "archive" if steered by topics
+    candidates: int = 8  # of which one is put: "best_of_n", "bounty", "archive" if steered by topics, and if screened
     explore: float = 0.1  # share of questions that are asked without guidance: "best_of_n", "archive", "bounty"
-    screen: bool = False  # whether the verifier looks at candidates first, and INVALID ones are not put
+    screen: bool = False  # in sweeps: whether the verifier looks first, and another is put in place of an INVALID one
     archive_temperature: float = 0.5  # how evenly kinds are tried: small values go to those that have not failed yet
 
     def __post_init__(self) -> None:
@@ -187,15 +187,16 @@ class QuestionerConfig(ModelConfig):
                 "least 2 and a questioner.temperature above 0"
             )
 
-        if self.screen and not self.chooses:
+        if self.screen and self.method == "uniform":
+            raise ConfigError("questioner.screen has nothing to throw out: what the uniform sampler asks is valid")
+        if self.screen and self.temperature == 0:
             raise ConfigError(
-                f"questioner.screen is for ways of asking that choose among candidates; {self.method!r} has none to "
-                "choose from"
+                "questioner.screen asks again where a question is INVALID, which takes a questioner.temperature above 0"
             )
 
     @property
     def chooses(self) -> bool:
-        """Whether it asks for `candidates` questions, of which one is put."""
+        """Whether it asks for `candidates` questions of each image, of which one is put."""
         return self.method in ("best_of_n", "bounty") or (self.method == "archive" and self.steer == "topics")
 
     def _check_steering(self) -> None:

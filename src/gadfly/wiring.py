@@ -46,7 +46,7 @@ from gadfly.protocols import (
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import Prompts, parse_question, questioner_chat
-from gadfly.roles.screening import NO_SCREEN, VerifierScreen
+from gadfly.roles.screening import NO_SCREEN, ScreenedQuestioner, VerifierScreen
 from gadfly.roles.topics import Topics
 
 if TYPE_CHECKING:
@@ -163,6 +163,11 @@ class Wiring:
         learner = self.learner(checkpoint)
         if learner is not None:
             return learner
+        frozen = self._frozen_questioner(checkpoint)
+        return ScreenedQuestioner(frozen, config.candidates, VerifierScreen(self.verifier)) if config.screen else frozen
+
+    def _frozen_questioner(self, checkpoint: str | Path | None) -> Questioner:
+        config = self.config.questioner
         if config.method == "uniform":
             from gadfly.testbed.album import read_scenes
             from gadfly.testbed.uniform import UniformQuestioner

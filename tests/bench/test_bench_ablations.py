@@ -45,8 +45,12 @@ def test_every_row_changes_its_factor_alone(tmp_path: Path) -> None:
         changed = {section for section, value in made.items() if value != usual[section]}
         assert len(changed) == 1, (name, changed)  # and it is changed at all
     zeroed = [row.method.settings for row in ROWS.values() if row.factor == "reward"]
-    assert sorted(key for settings in zeroed for key, value in settings.items() if value == 0 and "reward" in key) == [
-        f"reward.{term}" for term in ("failure", "invalid", "lexical", "rarity", "semantic")
+    assert sorted(
+        sorted(key for key, value in settings.items() if value == 0 and "reward" in key) for settings in zeroed
+    ) == [
+        ["reward.crowding"],
+        ["reward.crowding", "reward.failure"],  # what is not paid cannot be paid less
+        *([f"reward.{term}"] for term in ("invalid", "lexical", "rarity", "semantic")),
     ]
 
 

@@ -65,7 +65,7 @@ def planned_calls(config: Config, phase: Phase) -> dict[str, int]:
     judges = judges_of(config).items()
     judged = {role: JUDGE_CALLS * judge.votes * n if judge.kind == "model" else 0 for role, judge in judges}
     asked, answered = n, n
-    if phase != "train" and config.questioner.chooses:
+    if phase != "train" and (config.questioner.chooses or config.questioner.screen):
         asked = n * config.questioner.candidates
         if config.questioner.screen:
             judged = {role: calls and calls + asked * judges_of(config)[role].votes for role, calls in judged.items()}
