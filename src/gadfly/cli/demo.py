@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gadfly.store.sqlite import SqliteStore
     from gadfly.wiring import Wiring
 
-N_IMAGES = 600
+N_IMAGES = 1600
 HELDOUT_SHARE = 0.25
 N_MEASURED = 512
 

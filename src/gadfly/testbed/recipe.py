@@ -11,11 +11,11 @@ from gadfly.testbed.topics import IN_TURN
 
 REWARD = {
     "failure": 5.0,
-    "crowding": 4.0,
+    "crowding": 3.0,
     "semantic": 0.3,
     "lexical": 0.2,
-    "rarity": 5.0,
-    "invalid": 3.0,
+    "rarity": 3.5,
+    "invalid": 2.7,
     "astray": 1.0,
     "window": 4000,
 }
@@ -23,8 +23,8 @@ REWARD = {
 there for ever, so rarity is paid, and a failure of a kind that is often found costs most of its pay. The penalty is
 large because rarity, which every valid question earns, is."""
 
-TOPICS = {"focus": list(IN_TURN), "focus_share": 0.3}
-"""Three questions of ten are asked for by topic: what is hard to ask validly, as which way an arrow points, is
+TOPICS = {"focus": list(IN_TURN), "focus_share": 0.35}
+"""A third of the questions is asked for by topic: what is hard to ask validly, as which way an arrow points, is
 otherwise soon asked no more, and a blind spot there is never found."""
 
 POLISH_PER_STEP = 16  # images of a step of the last lessons
@@ -39,7 +39,7 @@ def demo_settings(
         "images": {"path": str(images), "heldout_share": heldout_share},
         "questioner": base["questioner"] | TOPICS,
         "reward": REWARD,
-        "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": 1.5e-4},
+        "train": _TRAIN | {"steps": steps, "images_per_step": 16, "learning_rate": 2e-4, "lr_schedule": "linear"},
         "sweep": {"n": n, "batch_size": 64},
     }
 

@@ -38,14 +38,17 @@ SKILL_WORDS: Final[dict[str, str]] = {
     "logic.larger": "larger",
 }
 
-_ANYWHERE: Final = [words for skill, words in SKILL_WORDS.items() if family(skill) not in ("reading", "orientation")]
+_SELDOM: Final = ("reading", "orientation")  # what they take many scenes have not
 
-IN_TURN: Final[tuple[str, ...]] = tuple(
-    words for turn in range(3) for words in (*FAMILIES.values(), *_ANYWHERE[turn::3])
+_ANYWHERE: Final = [words for skill, words in SKILL_WORDS.items() if family(skill) not in _SELDOM]
+
+IN_TURN: Final[tuple[str, ...]] = (
+    *(words for name, words in FAMILIES.items() if name not in _SELDOM),
+    *(words for turn in range(3) for words in (*(FAMILIES[name] for name in _SELDOM), *_ANYWHERE[turn::3])),
 )
-"""Topics for a training that is to find all there is: by themselves the skills that any scene can be asked about, and
-between them, three times, the families. What takes a digit or an arrow is asked for by its family alone: many scenes
-have none, and a question is INVALID there whatever it is."""
+"""Topics for a training that is to find all there is: the families, and by themselves the skills that any scene can be
+asked about. What takes a digit or an arrow is asked for by its family alone, three times a turn: many scenes have none,
+and a question is INVALID there whatever it is."""
 
 _SKILLS: Final = {words: skill for skill, words in SKILL_WORDS.items()}
 _FAMILIES: Final = {words: name for name, words in FAMILIES.items()}
