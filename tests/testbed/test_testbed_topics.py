@@ -48,7 +48,8 @@ def test_topics_in_turn_are_families_and_skills_and_what_few_scenes_have_more_of
     counts = Counter(IN_TURN)
     assert {name: counts[words] for name, words in FAMILIES.items()} == {
         **dict.fromkeys(FAMILIES, 1),
-        **{"reading": 3, "orientation": 3},
+        "reading": 3,
+        "orientation": 3,
     }
     skills = set(IN_TURN) - set(FAMILIES.values())
     assert all(counts[words] == 1 for words in skills) and skills < set(SKILL_WORDS.values())

@@ -11,7 +11,7 @@ from gadfly.testbed.topics import IN_TURN
 
 REWARD = {
     "failure": 5.0,
-    "crowding": 3.0,
+    "crowding": 2.5,
     "semantic": 0.3,
     "lexical": 0.2,
     "rarity": 3.5,
