@@ -46,7 +46,7 @@ from gadfly.protocols import (
 from gadfly.records import Chat, Image, Sampling
 from gadfly.roles.prompts import load_prompt
 from gadfly.roles.questioner import Prompts, parse_question, questioner_chat
-from gadfly.roles.screening import NO_SCREEN, ScreenedQuestioner, VerifierScreen
+from gadfly.roles.screening import NO_SCREEN, Screen, ScreenedQuestioner, VerifierScreen
 from gadfly.roles.topics import Topics
 
 if TYPE_CHECKING:
@@ -164,7 +164,11 @@ class Wiring:
         if learner is not None:
             return learner
         frozen = self._frozen_questioner(checkpoint)
-        return ScreenedQuestioner(frozen, config.candidates, VerifierScreen(self.verifier)) if config.screen else frozen
+        return ScreenedQuestioner(frozen, config.candidates, self._screen) if config.screen else frozen
+
+    @property
+    def _screen(self) -> Screen:
+        return VerifierScreen(self.verifier) if self.config.questioner.screen else NO_SCREEN
 
     def _frozen_questioner(self, checkpoint: str | Path | None) -> Questioner:
         config = self.config.questioner
@@ -197,7 +201,7 @@ class Wiring:
             config.sampling,
             self.annotator,
             lambda: self._embedder,
-            VerifierScreen(self.verifier) if config.screen else NO_SCREEN,
+            self._screen,
         )
 
     @property

@@ -34,9 +34,9 @@ class CombinedReward:
     other's references, so copies earn next to no lexical novelty, and no semantic novelty once the copies outnumber
     the `neighbours` or are all the references there are. Rarity and crowding look at the window alone.
 
-    A valid question that does not keep to the topic it was asked for under earns nothing: else a topic on which valid
-    questions are hard to ask is soon asked about no more, however it is named. `keeps_to` tells by a topic and a
-    question's skills, or None where it cannot.
+    A valid question that does not keep to the topic it was asked for under costs, and earns nothing: else a topic on
+    which valid questions are hard to ask is soon asked about no more, however it is named. `keeps_to` tells by a topic
+    and a question's skills, or None where it cannot.
 
     A history rebuilt by `remember` with the stored valid questions, oldest first, scores exactly as the one that
     lived through the run, provided that the embedder gives a text the same vector every time.

@@ -9,11 +9,12 @@ from the three-hundredth. docs/notebook.md has the figures of both.
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gadfly.rewards.windowed import WindowedCounts
 
 Skills = tuple[str, ...] | None
 
@@ -22,29 +23,19 @@ class RarityHistory:
     """How often each combination of skills was asked for among the last `window` valid questions."""
 
     def __init__(self, window: int) -> None:
-        assert window >= 0, "window >= 0"
-        self._window = window
-        self._past: deque[Skills] = deque()
-        self._counts: Counter[Skills] = Counter()
+        self._asked: WindowedCounts[Skills] = WindowedCounts(window)
 
     def remember(self, skills_N: Sequence[Skills]) -> None:
         """Append the skills of questions, oldest first; what lies beyond the window is forgotten."""
-        for skills in skills_N[max(0, len(skills_N) - self._window) :]:
-            self._past.append(skills)
-            self._counts[skills] += 1
-            if len(self._past) > self._window:
-                oldest = self._past.popleft()
-                self._counts[oldest] -= 1
-                if not self._counts[oldest]:  # a count of nothing would stay for good
-                    del self._counts[oldest]
+        self._asked.remember([(skills,) for skills in skills_N])
 
     def of(self, skills_N: Sequence[Skills], alike_N_H: NDArray[np.bool_]) -> NDArray[np.float64]:
         """1 - log(1 + n) / log(1 + N), shape N, in [0, 1]; 1 before anything was asked. Where the skills are unknown,
         n is the number of past questions that mean about the same, as `alike_N_H` says. The history is not changed."""
         assert len(skills_N) == len(alike_N_H), "one row for each question"
-        if not self._past:
+        if not len(self._asked):
             return np.ones(len(skills_N))
         pairs = zip(skills_N, alike_N_H.sum(axis=1), strict=True)
-        counts_N = np.array([alike if skills is None else self._counts[skills] for skills, alike in pairs], np.float64)
-        rarity_N: NDArray[np.float64] = 1.0 - np.log1p(counts_N) / np.log1p(len(self._past))
+        counts_N = np.array([alike if skills is None else self._asked[skills] for skills, alike in pairs], np.float64)
+        rarity_N: NDArray[np.float64] = 1.0 - np.log1p(counts_N) / np.log1p(len(self._asked))
         return rarity_N
