@@ -15,6 +15,9 @@ from families import build_family
 from gadfly.models.local import LocalModel
 from gadfly.models.shared_prefix import SHARING
 from gadfly.records import Chat, Image, Message, Sampling
+from gadfly.roles.prompts import load_prompt
+from gadfly.roles.questioner import questioner_prompt
+from gadfly.testbed.checkpoints import bundled
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
@@ -112,6 +115,41 @@ def test_sampling_follows_the_seed_and_rows_differ(tmp_path: Path) -> None:
     first = model.complete(chats, sampling)
     assert model.complete(chats, sampling) == first
     assert len({one.text for one in first}) == 6
+
+
+@pytest.mark.parametrize("name", sorted(SHARING))
+def test_what_is_finished_leaves_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    model = local(build(name, tmp_path))
+    chats = [*CHATS[:6], *(ask(IMAGES[0], f"What colour is the {word}?") for word in "red blue green star".split())]
+    written: list[list[int]] = []
+    decode = model._decode
+
+    def kept(ids: list[int]) -> str:
+        written.append(ids)
+        return decode(ids)
+
+    monkeypatch.setattr(model, "_decode", kept)
+    whole = [model.complete([chat], GREEDY)[0] for chat in chats]
+    ends = {ids[n % 7] for n, ids in enumerate(written) if n % 2 == 0}  # what some write early now ends their replies
+    model._eos_ids = frozenset(ends)
+    model._model.generation_config.eos_token_id = sorted(ends)
+    alone = [model.complete([chat], GREEDY)[0] for chat in chats]
+    assert alone != whole
+    rows: list[int] = []
+    model._model.get_decoder().register_forward_pre_hook(
+        lambda _, args, kwargs: rows.append(kwargs["inputs_embeds"].shape[0]), with_kwargs=True
+    )
+    monkeypatch.setattr(type(model._model), "generate", refuse)
+    assert model.complete(chats, GREEDY) == alone
+    assert rows[-1] < max(rows), "all went on to the end"
+
+
+def test_words_that_a_model_does_not_know_share_a_prefix_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LocalModel(bundled("questioner"), picture, device="cpu")
+    prompts = [questioner_prompt(load_prompt("testbed_questioner"), topic) for topic in ("", "counting", "zebras")]
+    monkeypatch.setattr(type(model._model), "generate", refuse)
+    replies = model.complete([ask(IMAGES[0], prompt) for prompt in prompts], GREEDY)
+    assert all(one.error is None and one.text for one in replies), replies
 
 
 def test_a_window_that_would_be_overrun_is_not_shared(tmp_path: Path) -> None:
