@@ -182,9 +182,9 @@ def test_lessons_of_the_same_seed_are_the_same_scenes() -> None:
     assert [s for lesson in taught for s in lesson.scenes] == list(stream)
 
 
-NOT_BUNDLED_YET = {"clean-large", "questioner-large"}
+NOT_BUNDLED_YET = {"questioner-large"}
 BUNDLED = sorted(set(NAMES) - NOT_BUNDLED_YET)
-BUNDLED_HERE = "clean, a, b, c, questioner, verifier"
+BUNDLED_HERE = "clean, a, b, c, questioner, verifier, clean-large"
 
 
 @pytest.mark.parametrize("name", BUNDLED)

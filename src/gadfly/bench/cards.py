@@ -38,8 +38,8 @@ def n_parameters(checkpoint: Path) -> int:
     return n
 
 
-def target_card(name: str, checkpoint: Path, *, command: str, found: Examined) -> str:
-    """The card of a target."""
+def target_card(name: str, checkpoint: Path, *, command: str, found: Examined, against: str | None = None) -> str:
+    """The card of a target. `against` names the model beside it, where there is one."""
     planted = ["It has no planted blind spots: what it is bad at, it did not learn."]
     if found.figures is not None:
         planted = _planted(found.figures)
@@ -54,6 +54,8 @@ def target_card(name: str, checkpoint: Path, *, command: str, found: Examined) -
         "takes the skill, which count for what they ask for too, and are not in the macro accuracy.",
         _skills(found),
     ]
+    if found.beside:
+        parts += [f"## Beside `{against}`, on the same questions", _beside(found, name, against)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -77,6 +79,18 @@ def _skills(found: Examined) -> str:
         pairs = zip(accuracies, chances, strict=True)
         cells = (f" {counted_text(one)} | {'–' if chance is None else f'{chance:.0%}'} |" for one, chance in pairs)
         lines.append(f"| {title} |{''.join(cells)}")
+    return "\n".join(lines)
+
+
+def depth_text(depth: int | None) -> str:
+    return "all depths" if depth is None else f"depth {depth}"
+
+
+def _beside(found: Examined, name: str, against: str | None) -> str:
+    lines = [f"| | `{name}` | `{against}` | difference, percentage points |", "|---|---|---|---|"]
+    for one in found.beside:
+        figures = f"{counted_text(one.accuracy)} | {counted_text(one.theirs)} | {points_text(one.difference)}"
+        lines.append(f"| {depth_text(one.depth)} | {figures} |")
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """A target examined on the testbed: its accuracy by skill and depth, and what a key says of it. Prints nothing.
 
-Questions are about held-out scenes. A model with an answer key is measured against it too, beside its clean twin.
+Questions are about held-out scenes. A model with an answer key is measured against it too, beside its clean twin; one
+without a key can be set beside another model, on the same questions.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from gadfly.analysis.rates import Rate
+from gadfly.analysis.statistics import Estimate
 from gadfly.bench.keys import AnswerKey
 from gadfly.bench.organisms import KeyExam, KeyFigures, KeyResult, key_exam, measure, sit_key_exam
-from gadfly.bench.proportions import plain_rate
+from gadfly.bench.proportions import difference_over, plain_rate, rate_over
 from gadfly.models.local import LocalModel
 from gadfly.testbed.evaluation import DESCRIBED, Exam, by_skill_and_depth, sit, uniform_exam
 
@@ -42,12 +44,24 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """The accuracy on all questions of a depth (None: of all depths), another model's on the same, and by how much the
+    first is higher. Intervals are over images."""
+
+    depth: int | None
+    accuracy: Rate
+    theirs: Rate
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
-    """`figures` are None for a model without a key."""
+    """`figures` are None for a model without a key. `beside` is empty unless there is no key and another model."""
 
     depths: tuple[int, ...]
     rows: tuple[Accuracy, ...]
     figures: KeyFigures | None
+    beside: tuple[Beside, ...] = ()
 
     def by_skill(self) -> list[tuple[str, list[Rate | None], list[float | None]]]:
         """(a skill's title, its accuracies at the depths, the shares of the commonest answer there); None where it was
@@ -74,17 +88,23 @@ def examine(
     on_progress: OnProgress,
 ) -> Examined:
     """`n` questions for each depth, drawn uniformly. With a key also `inside` questions aimed at each of its spots, and
-    all of them put to `twin` if there is one."""
+    all of them put to `twin` if there is one. Without a key `twin` is any other model, asked the same."""
     depths = tuple(sorted(set(depths)))
     exam = uniform_exam(split=SPLIT, seed=seed, n=n * len(depths), depths=depths)
     if key is None:
-        right = sit(LocalModel(model, exam.source.open, max_batch=_BATCH), exam, _told(on_progress, "answering"))
-        return Examined(depths, _accuracies(exam, right), None)
+        right = _right(model, exam, on_progress, "answering")
+        theirs = None if twin is None else _right(twin, exam, on_progress, "the other model")
+        beside = () if theirs is None else _beside(exam, right, theirs, rng)
+        return Examined(depths, _accuracies(exam, right), None, beside)
     whole = key_exam(key, exam, split=SPLIT, seed=seed, inside=inside, depths=depths)
     result = _sat(model, whole, on_progress, "answering")
-    theirs = None if twin is None else _sat(twin, whole, on_progress, "the clean twin")
+    twins = None if twin is None else _sat(twin, whole, on_progress, "the clean twin")
     right = [not wrong for wrong in result.uniform_N.tolist()]
-    return Examined(depths, _accuracies(exam, right), measure(key, whole, result, theirs, rng))
+    return Examined(depths, _accuracies(exam, right), measure(key, whole, result, twins, rng))
+
+
+def _right(model: Path, exam: Exam, on_progress: OnProgress, who: str) -> list[bool]:
+    return sit(LocalModel(model, exam.source.open, max_batch=_BATCH), exam, _told(on_progress, who))
 
 
 def _sat(model: Path, exam: KeyExam, on_progress: OnProgress, who: str) -> KeyResult:
@@ -93,6 +113,19 @@ def _sat(model: Path, exam: KeyExam, on_progress: OnProgress, who: str) -> KeyRe
 
 def _told(on_progress: OnProgress, who: str) -> Callable[[int, int], None]:
     return lambda done, total: on_progress(done, total, who)
+
+
+def _beside(exam: Exam, ours: Sequence[bool], theirs: Sequence[bool], rng: np.random.Generator) -> tuple[Beside, ...]:
+    depths_N = np.array([program.depth for _, program, _, _ in exam.questions])
+    images_N = np.array([image.id for image, _, _, _ in exam.questions])
+    ours_N, theirs_N = np.array(ours), np.array(theirs)
+    found = []
+    for depth in (*np.unique(depths_N).tolist(), None):
+        at_N = np.full(len(depths_N), True) if depth is None else depths_N == depth
+        some = ours_N[at_N], theirs_N[at_N], images_N[at_N]
+        rates = [rate_over(right_N, some[2], rng) for right_N in some[:2]]
+        found.append(Beside(depth, rates[0], rates[1], difference_over(*some, rng)))
+    return tuple(found)
 
 
 def _accuracies(exam: Exam, right: Sequence[bool]) -> tuple[Accuracy, ...]:

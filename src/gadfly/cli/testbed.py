@@ -63,7 +63,8 @@ def evaluate(
         typer.Option(help="An organism's answer key (TOML).", show_default="the one that belongs to it, if any"),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="Its clean twin, a name or a folder, which is asked the same.")
+        str | None,
+        typer.Option(help="Another model, a name or a folder, which is asked the same: an organism's clean twin."),
     ] = None,
     inside: Inside = 400,
     card: Card = None,
@@ -75,12 +76,9 @@ def evaluate(
     from gadfly.bench.examining import examine
     from gadfly.bench.keys import key_of, read_key
     from gadfly.cli.testbed_tables import print_examined
-    from gadfly.errors import ConfigError
     from gadfly.testbed.checkpoints import path_of
 
     key_file = key or key_of(model)
-    if key_file is None and against is not None:
-        raise ConfigError("--against compares on an answer key's spots, and this model has no key; give one with --key")
     with progress("answering") as bar:
         found = examine(
             path_of(model),
@@ -94,14 +92,16 @@ def evaluate(
             on_progress=lambda done, total, who: bar.update(done, total, title=who),
         )
     if card is not None:
-        twin = f" --against {against}" if against else ""
-        command = f"gadfly testbed evaluate {model} --n {n} --seed {seed}{twin}"
-        card.write_text(target_card(model, path_of(model), command=command, found=found), encoding="utf-8")
+        more = "".join(f" --depth {one}" for one in depth or ()) + (f" --against {against}" if against else "")
+        command = f"gadfly testbed evaluate {model} --n {n} --seed {seed}{more}"
+        text = target_card(model, path_of(model), command=command, found=found, against=against)
+        card.write_text(text, encoding="utf-8")
     if as_json:
         about = {"model": model, "seed": seed, "key": None if key_file is None else str(key_file), "against": against}
-        print_json({**about, "rows": as_plain(found.rows), "planted": as_plain(found.figures)})
+        beside = as_plain(found.beside)
+        print_json({**about, "rows": as_plain(found.rows), "planted": as_plain(found.figures), "beside": beside})
         return
-    print_examined(model, found)
+    print_examined(model, found, against)
 
 
 @app.command()

@@ -5,15 +5,16 @@ from __future__ import annotations
 from gadfly.analysis.figures import counted_text, points_text, rate_text
 from gadfly.analysis.rates import Rate
 from gadfly.bench.annotator_trial import AnnotatorTrial
-from gadfly.bench.cards import macro_text
+from gadfly.bench.cards import depth_text, macro_text
 from gadfly.bench.examining import Examined
 from gadfly.bench.organisms import KeyFigures, Measured
 from gadfly.bench.verifier_trial import VerifierTrial
 from gadfly.cli.output import say, table
 
 
-def print_examined(model: str, found: Examined) -> None:
-    """Accuracy by skill and depth; failure rates inside and outside the spots, where there is a key."""
+def print_examined(model: str, found: Examined, against: str | None) -> None:
+    """Accuracy by skill and depth; failure rates inside and outside the spots, where there is a key; the accuracy of
+    another model on the same questions, where there is none."""
     columns = ("skill", *(f"depth {depth}" for depth in found.depths))
     cells = [(title, *map(counted_text, accuracies)) for title, accuracies, _ in found.by_skill()]
     table(f"accuracy of {model} (95% interval)", columns, cells)
@@ -21,6 +22,25 @@ def print_examined(model: str, found: Examined) -> None:
     if found.figures is not None:
         say()
         print_key(found.figures)
+    if found.beside:
+        say()
+        columns = ("", model, against or "", "n", "difference, percentage points")
+        cells = [
+            (
+                depth_text(one.depth),
+                rate_text(one.accuracy),
+                rate_text(one.theirs),
+                str(one.accuracy.n),
+                points_text(one.difference),
+            )
+            for one in found.beside
+        ]
+        table(
+            f"accuracy of {model} and {against} on the same questions (95% interval)",
+            columns,
+            cells,
+            numeric=columns[1:],
+        )
 
 
 def print_key(figures: KeyFigures) -> None:

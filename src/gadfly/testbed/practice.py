@@ -31,6 +31,7 @@ from gadfly.testbed.telling import askable, asking, asking_prompt, in_any_order
 
 _BATCH = 64
 _MAX_WORDS = 40
+_TOLD_OF = 50 * _BATCH  # scenes between two reports: about a minute
 
 
 SAMPLED_SHARE = 0.2  # of the lessons of practice: the sampler's, not its own
@@ -69,7 +70,7 @@ def practise(
     it."""
     for turn in range(rounds):
         scenes = list(itertools.islice(generate(split, seed + turn), n_scenes))
-        kept, asked = _valid_questions(model, scenes, seed + turn)
+        kept, asked = _valid_questions(model, scenes, seed + turn, report)
         report("practise", turn + 1, {"valid": sum(map(len, kept.values())) / asked, "combinations": len(kept)})
         rng = random.Random(seed + turn)
         by_scene: dict[tuple[Thing, ...], list[tuple[str, str]]] = defaultdict(list)
@@ -83,13 +84,13 @@ def practise(
 
 
 def _valid_questions(
-    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], seed: int
+    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], seed: int, report: Report
 ) -> tuple[Mapping[tuple[str, ...], list[tuple[int, str]]], int]:
     """Combination → (place of the scene, question), and how many were asked in all."""
     kept: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
     rng = random.Random(seed)
     indexed = [SceneIndex(scene) for scene in scenes]
-    questions = asked(model, scenes, [_prompts(scene, rng) for scene in indexed], seed)
+    questions = asked(model, scenes, [_prompts(scene, rng) for scene in indexed], seed, report)
     for at, text in questions:
         try:
             program = parse(text)
@@ -111,7 +112,11 @@ def _prompts(scene: SceneIndex, rng: random.Random) -> list[str]:
 
 
 def asked(
-    model: LlavaForConditionalGeneration, scenes: Sequence[Scene], prompts: Sequence[Sequence[str]], seed: int
+    model: LlavaForConditionalGeneration,
+    scenes: Sequence[Scene],
+    prompts: Sequence[Sequence[str]],
+    seed: int,
+    report: Report,
 ) -> list[tuple[int, str]]:
     """What a questioner asks about some scenes, told each of a scene's prompts once: (place of the scene, question)."""
     found: list[tuple[int, str]] = []
@@ -123,6 +128,8 @@ def asked(
             told = [(place, prompt) for place in places for prompt in prompts[place]]
             texts = _ask(model, pictures, [place - start for place, _ in told], [prompt for _, prompt in told])
             found += [(place, text) for (place, _), text in zip(told, texts, strict=True)]
+            if places.stop % _TOLD_OF < _BATCH:
+                report("ask", places.stop, {"questions": len(found)})
     return found
 
 

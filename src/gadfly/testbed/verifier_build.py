@@ -32,7 +32,7 @@ READING_SEED, JUDGING_SEED, SEEING_SEED, TOGETHER_SEED, ASKING_SEED = 11, 111, 2
 READING = Course(28_000, 1.5e-3)
 JUDGING = Course(10_000, 1e-3)
 SEEING = Course(14_000, 2e-3, n_images=32)
-TOGETHER = Course(4_000, 4e-4)
+TOGETHER = Course(8_000, 4e-4)
 ASKED_PER_SCENE = 2  # of a questioner's questions, in the last stage
 
 READ, JUDGED, SEEN = "verifier-read", "verifier-judged", "verifier-seen"
@@ -53,7 +53,7 @@ def verifier(out: Path, prompts: JudgePrompts, questioner: Path, report: Report)
     def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         judge, seer = _judge(out, prompts, report), _seer(out, prompts.added, report)
         model = with_eyes_of(load(judge), load(seer))
-        teacher = JudgeTeacher(prompts, asked=_asked_in_course(questioner, TOGETHER))
+        teacher = JudgeTeacher(prompts, asked=_asked_in_course(questioner, TOGETHER, report))
         together(model, teacher, TOGETHER, SPLIT, TOGETHER_SEED, report, prompts.added, bookmark)
         return model
 
@@ -102,12 +102,12 @@ def _taught(folder: Path, teach: Callable[[Path], LlavaForConditionalGeneration]
     return folder
 
 
-def _asked_in_course(questioner: Path, course: Course) -> dict[tuple[Thing, ...], list[str]]:
+def _asked_in_course(questioner: Path, course: Course, report: Report) -> dict[tuple[Thing, ...], list[str]]:
     """What a questioner asks about the scenes that this course will be about."""
     scenes = list(itertools.islice(generate(SPLIT, TOGETHER_SEED), course.steps * course.n_images))
     by_scene: dict[tuple[Thing, ...], list[str]] = defaultdict(list)
     rng = random.Random(ASKING_SEED)
     prompts = [[asking(topic_for(scene, rng)) for _ in range(ASKED_PER_SCENE)] for scene in map(SceneIndex, scenes)]
-    for place, text in asked(load(questioner), scenes, prompts, ASKING_SEED):
+    for place, text in asked(load(questioner), scenes, prompts, ASKING_SEED, report):
         by_scene[scenes[place].things].append(text)
     return dict(by_scene)
