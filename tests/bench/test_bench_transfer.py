@@ -119,4 +119,4 @@ def test_the_command_puts_the_same_questions_to_all_targets_and_goes_on(
 
 def test_what_is_not_there_is_said(cli: Cli, tmp_path: Path) -> None:
     said = cli("bench", "transfer", "--out", tmp_path, "--target", "clean-huge")
-    assert said.status == 2 and "there is no bundled checkpoint 'clean-huge'" in said.err
+    assert said.status == 2 and "there is no checkpoint 'clean-huge'" in said.err
