@@ -276,7 +276,8 @@ def test_a_server_that_refuses_everything_ends_the_run(act: Act, said: str) -> N
     why = f"answered none of the first 20 requests, the last with .*{said}; check the model's name"
     with LoopbackServer(always(act)) as server, pytest.raises(EndpointError, match=why):
         endpoint(server.url).complete([chat(str(n)) for n in range(100)], GREEDY)
-    assert len(server.bodies) < 40
+    # Those that were answered, and those under way meanwhile: eight at first, one more with each answer.
+    assert len(server.bodies) <= 20 + (8 + 20)
 
 
 def test_a_model_that_declines_every_question_does_not() -> None:

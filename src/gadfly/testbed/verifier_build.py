@@ -39,7 +39,7 @@ READ, JUDGED, SEEN = "verifier-read", "verifier-judged", "verifier-seen"
 
 
 def verifier(out: Path, prompts: JudgePrompts, questioner: Path, report: Report) -> Path:
-    """The verifier: out/verifier. About an hour.
+    """The verifier: out/verifier. About two and a half hours.
 
     1. It reads, as a target does: to answer the testbed's questions about ideal images, under no prompt at all.
     2. It learns to judge, to answer and to compare under the prompts of a verifier, about ideal images still.
