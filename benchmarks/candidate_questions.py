@@ -13,7 +13,7 @@ import itertools
 import random
 
 import torch
-from measuring import cpu_ratio, in_turn, options, ratio, told
+from measuring import compared, in_turn, options, told
 
 from gadfly.models.local import LocalModel
 from gadfly.records import Chat, Completion, Message, Sampling
@@ -47,21 +47,14 @@ def main() -> None:
     how = Sampling(max_new_tokens=40, temperature=1.0, seed=1)
     asked: dict[str, list[Completion]] = {}
     ways = {
-        "together": lambda: asked.update(together=together.complete(chats, how)),
-        "generate": lambda: asked.update(generate=apart.complete(chats, how)),
+        "shared prefix": lambda: asked.update({"shared prefix": together.complete(chats, how)}),
+        "generate": lambda: asked.update({"generate": apart.complete(chats, how)}),
     }
     times = in_turn(ways, chosen.rounds)
     print(f"{len(chats)} questions about {chosen.images} images, {torch.get_num_threads()} threads")
-    figures = {}
-    for name, one in times.items():
-        words = [len((reply.text or "").split()) for reply in asked[name]]
-        by_clock, by_cpu = ratio(one, times["together"]), cpu_ratio(one, times["together"])
-        print(
-            f"{name:9} {one.median_s:6.2f} s [{one.median_cpu_s:.2f}], {by_clock:.2f} [{by_cpu:.2f}] times that of "
-            f"asking together; {sum(words) / len(words):.1f} words a question, {max(words)} at most"
-        )
-        figures[name] = {"s": one.median_s, "cpu_s": one.median_cpu_s, "times": by_clock, "times_cpu": by_cpu}
-    told("candidate_questions", figures, {}, chosen)
+    words = {name: [len((reply.text or "").split()) for reply in replies] for name, replies in asked.items()}
+    said = {name: f"{sum(of) / len(of):.1f} words a question, {max(of)} at most" for name, of in words.items()}
+    told("candidate_questions", compared(times, "shared prefix", said), {}, chosen)
 
 
 if __name__ == "__main__":

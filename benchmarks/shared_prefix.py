@@ -17,7 +17,7 @@ from sys import path as module_path
 
 import numpy as np
 import torch
-from measuring import cpu_ratio, in_turn, options, ratio, told
+from measuring import compared, in_turn, options, told
 from PIL import Image as pil
 from PIL.Image import Image as Picture
 
@@ -72,15 +72,7 @@ def main() -> None:
     assert answers["one at a time"] == answers["padded batch"] == answers["shared prefix"], "they do not answer alike"
     n_parameters = sum(parameter.numel() for parameter in shared._model.parameters())
     print(f"{n_parameters / 1e6:.1f} M parameters, {len(chats)} answers, {torch.get_num_threads()} threads")
-    figures = {}
-    for name, one in times.items():
-        by_clock, by_cpu = ratio(one, times["shared prefix"]), cpu_ratio(one, times["shared prefix"])
-        print(
-            f"{name:14} {one.median_s:7.2f} s [{one.median_cpu_s:.2f}], "
-            f"{by_clock:.2f} [{by_cpu:.2f}] times that of the shared prefix"
-        )
-        figures[name] = {"s": one.median_s, "cpu_s": one.median_cpu_s, "times": by_clock, "times_cpu": by_cpu}
-    told("shared_prefix", figures, {}, chosen)
+    told("shared_prefix", compared(times, "shared prefix"), {}, chosen)
 
 
 def picture(image: Image) -> Picture:

@@ -43,7 +43,9 @@ def main() -> None:
         for place, index in enumerate(indexed)
     ]
     told = [one for of in topics for one in of]
-    questions = asked(model, scenes, [[asking(topic) for _, topic in of] for of in topics], SEED, _told_of)
+    questions = asked(
+        model, scenes, [[asking(topic) for _, topic in of] for of in topics], SEED, report=lambda *_: None
+    )
     n, valid, kept = Counter[str](), Counter[str](), Counter[str]()
     kinds: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     faults, skills, depths = Counter[str](), set[str](), Counter[int]()
@@ -70,10 +72,6 @@ def main() -> None:
     said = ", ".join(f"{fault} {k / n['free']:.1%}" for fault, k in faults.most_common())
     print(f"freely: {len(skills)} skills; {said}")
     print("steps:", ", ".join(f"{depth}: {k / valid['free']:.1%}" for depth, k in sorted(depths.items())))
-
-
-def _told_of(stage: str, scenes: int, figures: dict[str, float]) -> None:
-    print(f"asked about {scenes} scenes", file=sys.stderr)
 
 
 def _skills(scene: SceneIndex, rng: random.Random) -> tuple[str, str]:

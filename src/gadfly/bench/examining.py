@@ -16,7 +16,7 @@ from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
 from gadfly.bench.keys import AnswerKey
 from gadfly.bench.organisms import KeyExam, KeyFigures, KeyResult, key_exam, measure, sit_key_exam
-from gadfly.bench.proportions import difference_over, plain_rate, rate_over
+from gadfly.bench.proportions import plain_rate, side_by_side
 from gadfly.models.local import LocalModel
 from gadfly.testbed.evaluation import DESCRIBED, Exam, by_skill_and_depth, sit, uniform_exam
 
@@ -122,9 +122,7 @@ def _beside(exam: Exam, ours: Sequence[bool], theirs: Sequence[bool], rng: np.ra
     found = []
     for depth in (*np.unique(depths_N).tolist(), None):
         at_N = np.full(len(depths_N), True) if depth is None else depths_N == depth
-        some = ours_N[at_N], theirs_N[at_N], images_N[at_N]
-        rates = [rate_over(right_N, some[2], rng) for right_N in some[:2]]
-        found.append(Beside(depth, rates[0], rates[1], difference_over(*some, rng)))
+        found.append(Beside(depth, *side_by_side(ours_N[at_N], theirs_N[at_N], images_N[at_N], rng)))
     return tuple(found)
 
 

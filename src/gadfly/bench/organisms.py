@@ -18,7 +18,7 @@ from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
 from gadfly.bench.aiming import Aim, weights_of
 from gadfly.bench.keys import AnswerKey
-from gadfly.bench.proportions import Flags, Images, difference_over, rate_over
+from gadfly.bench.proportions import Flags, Images, rate_over, side_by_side
 from gadfly.bench.spots import Spot
 from gadfly.errors import TestbedError
 from gadfly.protocols import ChatModel
@@ -198,7 +198,6 @@ def measure(
 
 
 def _measured(ours_N: Flags, theirs_N: Flags | None, images_N: Images, rng: np.random.Generator) -> Measured:
-    failure = rate_over(ours_N, images_N, rng)
     if theirs_N is None:
-        return Measured(failure, None, None)
-    return Measured(failure, rate_over(theirs_N, images_N, rng), difference_over(ours_N, theirs_N, images_N, rng))
+        return Measured(rate_over(ours_N, images_N, rng), None, None)
+    return Measured(*side_by_side(ours_N, theirs_N, images_N, rng))

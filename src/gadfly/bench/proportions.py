@@ -60,6 +60,11 @@ def difference_over(a_N: Flags, b_N: Flags, images_N: Images, rng: np.random.Gen
     return combine(parts, (1.0, -1.0), together_2_2)
 
 
+def side_by_side(a_N: Flags, b_N: Flags, images_N: Images, rng: np.random.Generator) -> tuple[Rate, Rate, Estimate]:
+    """The share of hits in `a`, that in `b`, and the first less the second, over the same N probes."""
+    return rate_over(a_N, images_N, rng), rate_over(b_N, images_N, rng), difference_over(a_N, b_N, images_N, rng)
+
+
 def _tally(values_N: Floats, images_N: Images) -> tuple[Floats, Floats]:
     """(Σ of the values, how many) for each image, in the order of the images' names."""
     assert len(values_N) == len(images_N)

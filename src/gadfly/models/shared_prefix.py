@@ -267,12 +267,13 @@ def _together(reads: Sequence[_Read], order_B: Sequence[int]) -> _Read:
     width = max(read.mask_B_T.shape[1] for read in reads)
     masks = [torch.nn.functional.pad(read.mask_B_T, (width - read.mask_B_T.shape[1], 0)) for read in reads]
     back_B = torch.tensor(order_B, device=masks[0].device).argsort()
-    return _Read(
-        chosen(joined([read.cache for read in reads]), back_B),
-        torch.cat(masks)[back_B],
-        torch.cat([read.next_B for read in reads])[back_B],
-        torch.cat([read.logits_B_V for read in reads])[back_B],
+    whole = _Read(
+        joined([read.cache for read in reads]),
+        torch.cat(masks),
+        torch.cat([read.next_B for read in reads]),
+        torch.cat([read.logits_B_V for read in reads]),
     )
+    return _only(whole, back_B)
 
 
 def _read_on(model: Any, read: _Read, ids_B_S: torch.Tensor, mask_B_S: torch.Tensor) -> _Read:

@@ -128,7 +128,7 @@ def asked(
             told = [(place, prompt) for place in places for prompt in prompts[place]]
             texts = _ask(model, pictures, [place - start for place, _ in told], [prompt for _, prompt in told])
             found += [(place, text) for (place, _), text in zip(told, texts, strict=True)]
-            if places.stop % _TOLD_OF < _BATCH:
+            if places.stop % _TOLD_OF == 0:
                 report("ask", places.stop, {"questions": len(found)})
     return found
 
