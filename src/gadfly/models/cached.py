@@ -58,13 +58,13 @@ class CompletionCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._open() as db:
-                found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
                 empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+                found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
                 if not empty and found != [APPLICATION_ID, SCHEMA_VERSION]:
                     raise StoreError(f"{path} is not a cache of this version; delete it or name another file")
                 if empty:
-                    db.execute("PRAGMA journal_mode = WAL")
                     db.executescript(_SCHEMA)
+                self._write_ahead(db)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path} cannot be used as a cache ({error}); delete it or name another file") from error
 
@@ -86,12 +86,23 @@ class CompletionCache:
         now_ns = time.time_ns()
         rows = [(key, text, len(text.encode()) + ROW_OVERHEAD_BYTES, now_ns) for key, text in texts.items()]
         with self._tolerant(), self._open() as db:
+            self._write_ahead(db)
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
             (total,) = db.execute("SELECT bytes FROM total").fetchone()
             if total > self._max_bytes:
                 self._clear(db, total - int(self._max_bytes * KEEP_SHARE))
             db.execute("COMMIT")
+
+    @staticmethod
+    def _write_ahead(db: sqlite3.Connection) -> None:
+        """So that reading does not wait for writing. The file keeps the mode; SQLite refuses at once, without waiting,
+        to set it while another process is in the file, so it is tried again with each batch that is written."""
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
 
     @staticmethod
     def _clear(db: sqlite3.Connection, surplus_bytes: int) -> None:
