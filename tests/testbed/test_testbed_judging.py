@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from cli_calls import Cli
@@ -32,11 +34,11 @@ from gadfly.testbed import judging, school, verifier_build, vocabulary
 from gadfly.testbed.album import SceneSource
 from gadfly.testbed.build import save
 from gadfly.testbed.execution import SceneIndex, bits
-from gadfly.testbed.faults import fault_of, question
+from gadfly.testbed.faults import fault_of, question, slipped
 from gadfly.testbed.judging import FAILS, JudgePrompts, JudgeTeacher, Shares, two_answers
 from gadfly.testbed.lessons import IGNORED, N_CELLS, PREFIX, Exercise, Lesson, lessons
 from gadfly.testbed.oracle import OracleVerifier
-from gadfly.testbed.programs import INVALID_REASONS
+from gadfly.testbed.programs import INVALID_REASONS, NOT_GRAMMATICAL
 from gadfly.testbed.scenes import Scene, Thing, generate
 from gadfly.testbed.school import Course, together
 from gadfly.testbed.vlm import Dimensions, build_model, build_processor
@@ -303,6 +305,32 @@ def test_what_a_questioner_asked_is_judged_too() -> None:
         assert third is None or quoted(third)[0] not in ("count the", "what colour is the ?")
 
 
+def test_what_a_questioner_asked_is_answered_too() -> None:
+    """With the oracle's answer where there is one, else with the word for that there is none."""
+    asked = {scene.things: ["how many things are there?", "count the things that?"] for scene in SCENES}
+    teacher = JudgeTeacher(PROMPTS, Shares(0.0, 1.0, 0.0, 0.0, asked_answers=1.0, kept_valid=1.0, reminded=0.0), asked)
+    rng = random.Random(0)
+    for scene in SCENES[:5]:
+        none, some = (teacher(SceneIndex(scene), 0.0, rng) for _ in range(2))
+        assert none is not None and (quoted(none), reply(none)) == (["count the things that ?"], "ANSWER: UNANSWERABLE")
+        assert some is not None and quoted(some) == ["how many things are there ?"]
+        assert reply(some) == f"ANSWER: {len(scene.things)}"
+
+
+@given(words=st.lists(st.sampled_from(["count", "the", "red", "things"]), max_size=9), seed=st.integers(0, 2**16))
+def test_a_slip_leaves_the_end_where_it_is(words: list[str], seed: int) -> None:
+    said = slipped([*words, "?"], random.Random(seed))
+    assert said[-1] == "?" and len(said) <= 2 * len(words) + 2
+
+
+def test_questions_with_a_slip_are_mostly_faulty_and_look_like_questions() -> None:
+    """So the lack of its end does not give away that a question is not one."""
+    rng, index = random.Random(0), SceneIndex(SCENES[0])
+    said = [slipped(vocabulary.split("how many red things are there?"), rng) for _ in range(400)]
+    faulty = [words for words in said if fault_of(" ".join(words), index) == NOT_GRAMMATICAL]
+    assert 200 < len(faulty) < 400 and len({tuple(words) for words in faulty}) > 50
+
+
 def test_lessons_are_the_same_each_time() -> None:
     def some() -> list[Lesson]:
         how = {"split": "verifier", "seed": 4, "n_images": 2, "length": 128, "steps": 3}
@@ -362,8 +390,8 @@ def test_the_build_keeps_its_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(school, "in_background", lambda make, *arguments: make(*arguments))  # a process takes long
     questioner, whole, broken = tmp_path / "questioner", tmp_path / "whole", tmp_path / "broken"
     save(build_model(TINY, 1), questioner)
-    assert verifier_build.verifier(whole, PROMPTS, questioner, silent) == whole / "verifier"
-    stages = {verifier_build.READ, verifier_build.JUDGED, verifier_build.SEEN}
+    assert verifier_build.verifier(whole, PROMPTS, questioner, silent) == whole / "stages" / verifier_build.TAUGHT
+    stages = {verifier_build.READ, verifier_build.JUDGED, verifier_build.SEEN, verifier_build.TAUGHT}
     assert {one.name for one in (whole / "stages").iterdir()} == stages
 
     with monkeypatch.context() as broken_off:
@@ -374,7 +402,7 @@ def test_the_build_keeps_its_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     before = read.stat().st_mtime_ns
     again = verifier_build.verifier(broken, PROMPTS, questioner, silent)
     assert read.stat().st_mtime_ns == before
-    one, two = (load_file(folder / "model.safetensors") for folder in (whole / "verifier", again))
+    one, two = (load_file(folder / "model.safetensors") for folder in (whole / "stages" / verifier_build.TAUGHT, again))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
     shutil.rmtree(again)

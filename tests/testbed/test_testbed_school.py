@@ -262,13 +262,15 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setattr(building, name, small)
     monkeypatch.setattr(build, "READING", few)
     monkeypatch.setattr(build, "SEEING", few)
-    for name in ("READING", "JUDGING", "SEEING", "TOGETHER"):
+    for name in ("READING", "JUDGING", "SEEING", "TOGETHER", "HARDENING"):
         monkeypatch.setattr(verifier_build, name, few)
     for name, value in {"PRACTICE_ROUNDS": 1, "PRACTICE_SCENES": 14}.items():
         monkeypatch.setattr(build, name, value)
     monkeypatch.setattr(school, "in_background", lambda make, *arguments: make(*arguments))  # a process takes long
     monkeypatch.setattr(building, "POLISH_IMAGES", 24)
     monkeypatch.setattr(building, "POLISH_STEPS", 1)
+    monkeypatch.setattr(building, "ADVERSARY_IMAGES", 24)
+    monkeypatch.setattr(building, "ADVERSARY_STEPS", 1)
     monkeypatch.setattr(making, "planting", lambda key: few)
     cli_build(tmp_path / "new")
     for name in NAMES:
@@ -277,7 +279,7 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
         assert load(tmp_path / "new" / name).model.language_model.config.num_attention_heads == (
             8 if "-" in name else 4
         )
-    for run in ("run", "run-large"):
+    for run in ("run", "run-large", "adversary-1", "adversary-2"):
         with SqliteStore.open(tmp_path / "new" / "stages" / run, read_only=True) as store:
             assert sum(store.counts("train").values()) == 128  # 16 groups of 8
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "new").rglob("*.safetensors")}

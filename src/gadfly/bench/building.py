@@ -11,7 +11,7 @@ from pathlib import Path
 from gadfly import run_folder, runs
 from gadfly.bench.keys import SHIPPED, read_key
 from gadfly.bench.making import make_organism
-from gadfly.config import from_dict
+from gadfly.config import Config, from_dict, override
 from gadfly.images.order import image_order
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.verifier_model import REMINDERS
@@ -20,13 +20,15 @@ from gadfly.testbed.build import LARGE, SMALL, STAGES, Size, clean, load, practi
 from gadfly.testbed.checkpoints import NAMES, ORGANISMS
 from gadfly.testbed.execution import SceneIndex
 from gadfly.testbed.judging import JudgePrompts
-from gadfly.testbed.recipe import POLISH_PER_STEP, polish_settings
+from gadfly.testbed.recipe import POLISH_PER_STEP, demo_settings, polish_settings
 from gadfly.testbed.school import Report
 from gadfly.testbed.telling import topic_for
-from gadfly.testbed.verifier_build import verifier
+from gadfly.testbed.verifier_build import SPLIT, hardened, verifier
 from gadfly.wiring import Wiring
 
 POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 500, 500
+ADVERSARY_IMAGES, ADVERSARY_STEPS, ADVERSARY_SEED = 1_200, 90, 600
+HARDENING_SEEDS = (511, 512)  # a turn each: an adversary finds what passes, and the verifier learns of it
 
 
 def build(name: str, out: Path, report: Report) -> Path:
@@ -59,7 +61,44 @@ def _verifier(out: Path, report: Report) -> Path:
     folder = out / "verifier"
     if (folder / "config.json").is_file():
         return folder
-    return verifier(out, judge_prompts(), _questioner(out, SMALL, report), report)
+    questioner = _questioner(out, SMALL, report)
+    judge = verifier(out, judge_prompts(), questioner, report)
+    for turn, seed in enumerate(HARDENING_SEEDS, start=1):
+        adversary = _adversary(out, turn, questioner, judge, report)
+        hard = folder if turn == len(HARDENING_SEEDS) else out / STAGES / f"verifier-hardened-{turn}"
+        judge = hardened(hard, judge, judge_prompts(), (questioner, adversary), seed, report)
+    return judge
+
+
+def _adversary(out: Path, turn: int, questioner: Path, judge: Path, report: Report) -> Path:
+    """A questioner trained through the main loop with `judge` in the oracle's place, until it has found what that one
+    lets pass. The target is the one without blind spots, so it learns nothing of any other's."""
+    images = out / STAGES / "images-verifier"
+    if not images.exists():
+        render(images, n=ADVERSARY_IMAGES, split=SPLIT, seed=ADVERSARY_SEED)
+    settings = demo_settings(
+        images, out / STAGES, steps=ADVERSARY_STEPS, seed=ADVERSARY_SEED + turn, heldout_share=0.0, n=1
+    )
+    changes = {
+        "name": f"adversary-{turn}",
+        "questioner.model": str(questioner),
+        "target.model": str(clean(out, SMALL, report)),
+        "verifier.kind": "model",
+        "verifier.model": str(judge),
+    }
+    return _trained(override(from_dict(settings), changes), "adversary", report)
+
+
+def _trained(config: Config, stage: str, report: Report) -> Path:
+    """The questioner of a run that is begun, or gone on with."""
+    resume = run_folder.is_begun(config)
+    with run_folder.opened(config, resume=resume) as store:
+        return runs.train(
+            Wiring(config),
+            store,
+            resume=resume,
+            on_step=lambda done, total, metrics: report(stage, done, {"valid": float(metrics["valid_rate"] or 0)}),
+        )
 
 
 def judge_prompts() -> JudgePrompts:
@@ -95,11 +134,4 @@ def _polished(out: Path, size: Size, report: Report) -> Path:
             seed=POLISH_SEED,
         )
     )
-    resume = run_folder.is_begun(config)
-    with run_folder.opened(config, resume=resume) as store:
-        return runs.train(
-            Wiring(config),
-            store,
-            resume=resume,
-            on_step=lambda done, total, metrics: report("polish", done, {"valid": float(metrics["valid_rate"] or 0)}),
-        )
+    return _trained(config, "polish", report)

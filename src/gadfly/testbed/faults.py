@@ -232,6 +232,23 @@ def _hung_on(description: Description, hop: tuple[str, Description]) -> Descript
     return replace(description, hop=(relation, _hung_on(other, hop)))
 
 
+def slipped(words: Sequence[str], rng: random.Random) -> list[str]:
+    """A question's words with a stretch of them left out or said twice, or one in another's place; its end stays."""
+    *said, end = words
+    at, n = rng.randrange(len(said) + 1), rng.choice((1, 1, 2, 3, 4, 6))
+    match rng.choice(("cut", "cut", "cut", "repeat", "replace", "move")):
+        case "cut":
+            return [*said[:at], *said[at + n :], end]
+        case "repeat":
+            return [*said[: at + n], *said[at:], end]
+        case "replace":
+            return [*said[:at], _any_word(rng), *said[at + 1 :], end]
+        case _:
+            taken, left = said[at : at + n], [*said[:at], *said[at + n :]]
+            to = rng.randrange(len(left) + 1)
+            return [*left[:to], *taken, *left[to:], end]
+
+
 def _garbled(scene: SceneIndex, other: SceneIndex, rng: random.Random) -> list[str] | None:
     """A question's words after a slip or two, as a small model makes them."""
     words, tail = _spoken(scene, rng), _spoken(other, rng)

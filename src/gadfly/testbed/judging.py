@@ -17,8 +17,9 @@ from typing import Final
 from gadfly.testbed import vocabulary
 from gadfly.testbed.answers import KINDS, YES_NO, alike
 from gadfly.testbed.execution import SceneIndex
-from gadfly.testbed.faults import Asked, fault_of, question
+from gadfly.testbed.faults import Asked, fault_of, question, slipped
 from gadfly.testbed.lessons import Exercise
+from gadfly.testbed.oracle import understand
 from gadfly.testbed.programs import (
     AMBIGUOUS,
     ANSWER_CONTAINED,
@@ -99,7 +100,6 @@ def validity_reply(fault: str | None) -> list[str]:
 
 
 _LAST_STAGE = 1.0  # of an answer teacher's: all operations and depths
-_KEPT_VALID = 0.3  # of the bundled questioner's questions about 5 in 6 are valid: this leaves about 3 in 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,9 @@ class Shares:
     plain: float = 0.08
     valid: float = 0.6
     asked: float = 0.5  # of the questions to be judged, where a questioner's own are at hand
+    asked_answers: float = 0.0  # of those to be answered
+    kept_valid: float = 0.3  # of a questioner's valid questions: about 5 in 6 are, and this leaves about 3 in 5
+    slips: float = 0.0  # of a questioner's questions, those that are given a slip more
     unanswerable: float = 0.08
     reminded: float = 0.04  # of all but the plain ones: asked for again, with the form of the reply repeated
 
@@ -152,7 +155,7 @@ class JudgeTeacher:
                 return self._answers(scene, _LAST_STAGE, rng)
 
     def _validity(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
-        drawn = self._asked_question(scene, rng)
+        drawn = self._asked_question(scene, self._shares.asked, rng)
         if drawn is None:
             fault = None if rng.random() < self._shares.valid else rng.choice(INVALID_REASONS)
             drawn = question(scene, self._others, fault, rng)
@@ -162,18 +165,25 @@ class JudgeTeacher:
         reply = validity_reply(drawn.fault)
         return self._about(self._prompts.validity, drawn, reply[-1:] if reminder else reply, reminder)
 
-    def _asked_question(self, scene: SceneIndex, rng: random.Random) -> Asked | None:
-        """A questioner's question. More of them are valid than is good for learning, so some of those are passed by."""
+    def _asked_question(self, scene: SceneIndex, share: float, rng: random.Random) -> Asked | None:
+        """A questioner's question. Where more of them are valid than is good for learning, some of those are passed
+        by."""
         left = self._left.get(scene.things)
-        while left and rng.random() < self._shares.asked:
-            text = left.pop()
-            fault = fault_of(text, scene)
-            if fault is not None or rng.random() < _KEPT_VALID:
-                return Asked(vocabulary.split(text), (), fault)
+        while left and rng.random() < share:
+            words = vocabulary.split(left.pop())
+            if len(words) > 1 and rng.random() < self._shares.slips:
+                words = vocabulary.split(" ".join(slipped(words, rng)))
+            fault = fault_of(" ".join(words), scene)
+            if fault is not None or rng.random() < self._shares.kept_valid:
+                return Asked(words, (), fault)
         return None
 
     def _answer(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
         reminder = self._reminder("answer", rng)
+        drawn = self._asked_question(scene, self._shares.asked_answers, rng)
+        if drawn is not None:
+            truth = understand(" ".join(drawn.words), scene)[1].text
+            return self._about(self._prompts.answer, drawn, [_ANSWER, truth or _UNANSWERABLE], reminder)
         if rng.random() < self._shares.unanswerable:
             drawn = question(scene, self._others, NO_SUCH_OBJECT, rng)
             if drawn is None:

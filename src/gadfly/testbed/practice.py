@@ -117,6 +117,7 @@ def asked(
     prompts: Sequence[Sequence[str]],
     seed: int,
     report: Report,
+    temperature: float = 1.0,
 ) -> list[tuple[int, str]]:
     """What a questioner asks about some scenes, told each of a scene's prompts once: (place of the scene, question)."""
     found: list[tuple[int, str]] = []
@@ -126,7 +127,8 @@ def asked(
             places = range(start, min(start + _BATCH, len(scenes)))
             pictures = pixels(np.stack([draw(scenes[place]) for place in places]))
             told = [(place, prompt) for place in places for prompt in prompts[place]]
-            texts = _ask(model, pictures, [place - start for place, _ in told], [prompt for _, prompt in told])
+            of_picture, said = [place - start for place, _ in told], [prompt for _, prompt in told]
+            texts = _ask(model, pictures, of_picture, said, temperature)
             found += [(place, text) for (place, _), text in zip(told, texts, strict=True)]
             if places.stop % _TOLD_OF == 0:
                 report("ask", places.stop, {"questions": len(found)})
@@ -135,7 +137,11 @@ def asked(
 
 @torch.no_grad()
 def _ask(
-    model: LlavaForConditionalGeneration, pictures_B: torch.Tensor, of_picture: Sequence[int], prompts: Sequence[str]
+    model: LlavaForConditionalGeneration,
+    pictures_B: torch.Tensor,
+    of_picture: Sequence[int],
+    prompts: Sequence[str],
+    temperature: float,
 ) -> list[str]:
     """One question for each prompt, about the picture at its place in `of_picture`."""
     ids, words = vocabulary.ids(), vocabulary.words()
@@ -152,6 +158,7 @@ def _ask(
         attention_mask=(tokens != ids[vocabulary.PAD]).long(),
         pixel_values=pictures_B[list(of_picture)],
         do_sample=True,
+        temperature=temperature,
         top_k=0,
         max_new_tokens=_MAX_WORDS,
     )[:, longest:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
@@ -18,9 +18,9 @@ from gadfly.errors import TestbedError
 from gadfly.testbed import vocabulary
 from gadfly.testbed.build import STAGES, load, taught, with_eyes_of
 from gadfly.testbed.execution import SceneIndex
-from gadfly.testbed.judging import JudgePrompts, JudgeTeacher
+from gadfly.testbed.judging import JudgePrompts, JudgeTeacher, Shares
 from gadfly.testbed.practice import asked
-from gadfly.testbed.scenes import Thing, generate
+from gadfly.testbed.scenes import Scene, Thing, generate
 from gadfly.testbed.school import Course, Report, read, see, together
 from gadfly.testbed.teachers import AnswerTeacher
 from gadfly.testbed.telling import asking, topic_for
@@ -33,13 +33,16 @@ READING = Course(28_000, 1.5e-3)
 JUDGING = Course(10_000, 1e-3)
 SEEING = Course(14_000, 2e-3, n_images=32)
 TOGETHER = Course(8_000, 4e-4)
-ASKED_PER_SCENE = 2  # of a questioner's questions, in the last stage
+ASKED_PER_SCENE = 2  # of a questioner's questions, in the stage of all together
+HARDENING = Course(3_000, 4e-4)
+HARDENING_SHARES = Shares(asked=0.85, asked_answers=0.5, kept_valid=0.8, slips=0.3)
+HARDENING_TEMPERATURE = 1.3  # of those who ask: their errors are wanted, more of them than they usually make
 
-READ, JUDGED, SEEN = "verifier-read", "verifier-judged", "verifier-seen"
+READ, JUDGED, SEEN, TAUGHT = "verifier-read", "verifier-judged", "verifier-seen", "verifier-taught"
 
 
 def verifier(out: Path, prompts: JudgePrompts, questioner: Path, report: Report) -> Path:
-    """The verifier: out/verifier. About two and a half hours.
+    """The verifier as it is taught, before it is hardened: out/stages/verifier-taught. About two and a half hours.
 
     1. It reads, as a target does: to answer the testbed's questions about ideal images, under no prompt at all.
     2. It learns to judge, to answer and to compare under the prompts of a verifier, about ideal images still.
@@ -53,11 +56,30 @@ def verifier(out: Path, prompts: JudgePrompts, questioner: Path, report: Report)
     def teach(bookmark: Path) -> LlavaForConditionalGeneration:
         judge, seer = _judge(out, prompts, report), _seer(out, prompts.added, report)
         model = with_eyes_of(load(judge), load(seer))
-        teacher = JudgeTeacher(prompts, asked=_asked_in_course(questioner, TOGETHER, report))
+        found = _asked_about(_scenes(TOGETHER, TOGETHER_SEED), [questioner], ASKED_PER_SCENE, ASKING_SEED, 1.0, report)
+        teacher = JudgeTeacher(prompts, asked=found)
         together(model, teacher, TOGETHER, SPLIT, TOGETHER_SEED, report, prompts.added, bookmark)
         return model
 
-    return _taught(out / "verifier", teach, prompts.added)
+    return _taught(out / STAGES / TAUGHT, teach, prompts.added)
+
+
+def hardened(
+    folder: Path, judge: Path, prompts: JudgePrompts, questioners: Sequence[Path], seed: int, report: Report
+) -> Path:
+    """The verifier `judge`, taught on to judge and to answer what each of the `questioners` asks, at a temperature at
+    which they slip often, and with further slips: in `folder`. About half an hour for two of them.
+
+    One of them should have been trained against the judge: it asks what the judge lets pass.
+    """
+
+    def teach(bookmark: Path) -> LlavaForConditionalGeneration:
+        found = _asked_about(_scenes(HARDENING, seed), questioners, 1, seed, HARDENING_TEMPERATURE, report)
+        model, teacher = load(judge), JudgeTeacher(prompts, HARDENING_SHARES, found)
+        together(model, teacher, HARDENING, SPLIT, seed, report, prompts.added, bookmark)
+        return model
+
+    return _taught(folder, teach, prompts.added)
 
 
 def _judge(out: Path, prompts: JudgePrompts, report: Report) -> Path:
@@ -102,12 +124,19 @@ def _taught(folder: Path, teach: Callable[[Path], LlavaForConditionalGeneration]
     return folder
 
 
-def _asked_in_course(questioner: Path, course: Course, report: Report) -> dict[tuple[Thing, ...], list[str]]:
-    """What a questioner asks about the scenes that this course will be about."""
-    scenes = list(itertools.islice(generate(SPLIT, TOGETHER_SEED), course.steps * course.n_images))
+def _scenes(course: Course, seed: int) -> list[Scene]:
+    """Those that a course will be about."""
+    return list(itertools.islice(generate(SPLIT, seed), course.steps * course.n_images))
+
+
+def _asked_about(
+    scenes: Sequence[Scene], questioners: Sequence[Path], n_each: int, seed: int, temperature: float, report: Report
+) -> dict[tuple[Thing, ...], list[str]]:
+    """By scene: what each of the questioners asks about it, `n_each` questions."""
     by_scene: dict[tuple[Thing, ...], list[str]] = defaultdict(list)
-    rng = random.Random(ASKING_SEED)
-    prompts = [[asking(topic_for(scene, rng)) for _ in range(ASKED_PER_SCENE)] for scene in map(SceneIndex, scenes)]
-    for place, text in asked(load(questioner), scenes, prompts, ASKING_SEED, report):
-        by_scene[scenes[place].things].append(text)
+    rng = random.Random(seed)
+    for place, questioner in enumerate(map(load, questioners)):
+        prompts = [[asking(topic_for(scene, rng)) for _ in range(n_each)] for scene in map(SceneIndex, scenes)]
+        for at, text in asked(questioner, scenes, prompts, seed + place, report, temperature):
+            by_scene[scenes[at].things].append(text)
     return dict(by_scene)
