@@ -308,7 +308,7 @@ def test_what_a_questioner_asked_is_judged_too() -> None:
 def test_what_a_questioner_asked_is_answered_too() -> None:
     """With the oracle's answer where there is one, else with the word for that there is none."""
     asked = {scene.things: ["how many things are there?", "count the things that?"] for scene in SCENES}
-    teacher = JudgeTeacher(PROMPTS, Shares(0.0, 1.0, 0.0, 0.0, asked_answers=1.0, kept_valid=1.0, reminded=0.0), asked)
+    teacher = JudgeTeacher(PROMPTS, Shares(0.0, 1.0, 0.0, 0.0, asked_answers=1.0, kept_faulty=1.0, reminded=0.0), asked)
     rng = random.Random(0)
     for scene in SCENES[:5]:
         none, some = (teacher(SceneIndex(scene), 0.0, rng) for _ in range(2))

@@ -114,7 +114,8 @@ class Shares:
     valid: float = 0.6
     asked: float = 0.5  # of the questions to be judged, where a questioner's own are at hand
     asked_answers: float = 0.0  # of those to be answered
-    kept_valid: float = 0.3  # of a questioner's valid questions: about 5 in 6 are, and this leaves about 3 in 5
+    kept_valid: float = 0.3  # of a questioner's valid questions to be judged: about 5 in 6 are, this leaves 3 in 5
+    kept_faulty: float = 0.15  # of its others, to be answered: most are judged INVALID before it comes to that
     slips: float = 0.0  # of a questioner's questions, those that are given a slip more
     unanswerable: float = 0.08
     reminded: float = 0.04  # of all but the plain ones: asked for again, with the form of the reply repeated
@@ -155,7 +156,7 @@ class JudgeTeacher:
                 return self._answers(scene, _LAST_STAGE, rng)
 
     def _validity(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
-        drawn = self._asked_question(scene, self._shares.asked, rng)
+        drawn = self._asked_question(scene, self._shares.asked, self._shares.kept_valid, 1.0, rng)
         if drawn is None:
             fault = None if rng.random() < self._shares.valid else rng.choice(INVALID_REASONS)
             drawn = question(scene, self._others, fault, rng)
@@ -165,22 +166,23 @@ class JudgeTeacher:
         reply = validity_reply(drawn.fault)
         return self._about(self._prompts.validity, drawn, reply[-1:] if reminder else reply, reminder)
 
-    def _asked_question(self, scene: SceneIndex, share: float, rng: random.Random) -> Asked | None:
-        """A questioner's question. Where more of them are valid than is good for learning, some of those are passed
-        by."""
+    def _asked_question(
+        self, scene: SceneIndex, share: float, valid: float, faulty: float, rng: random.Random
+    ) -> Asked | None:
+        """A questioner's question, with this probability; of the valid and the faulty ones these shares are kept."""
         left = self._left.get(scene.things)
         while left and rng.random() < share:
             words = vocabulary.split(left.pop())
             if len(words) > 1 and rng.random() < self._shares.slips:
                 words = vocabulary.split(" ".join(slipped(words, rng)))
             fault = fault_of(" ".join(words), scene)
-            if fault is not None or rng.random() < self._shares.kept_valid:
+            if rng.random() < (valid if fault is None else faulty):
                 return Asked(words, (), fault)
         return None
 
     def _answer(self, scene: SceneIndex, rng: random.Random) -> Exercise | None:
         reminder = self._reminder("answer", rng)
-        drawn = self._asked_question(scene, self._shares.asked_answers, rng)
+        drawn = self._asked_question(scene, self._shares.asked_answers, 1.0, self._shares.kept_faulty, rng)
         if drawn is not None:
             truth = understand(" ".join(drawn.words), scene)[1].text
             return self._about(self._prompts.answer, drawn, [_ANSWER, truth or _UNANSWERABLE], reminder)
