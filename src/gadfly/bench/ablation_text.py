@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gadfly.analysis.figures import points_text, rate_text
 from gadfly.bench.ablation_table import FIGURES, AblationTable
-from gadfly.bench.ablations import Ablation
 from gadfly.bench.paired import Paired
 from gadfly.bench.standings_text import NAMES, figure_text
 from gadfly.bench.tables import Table
@@ -58,21 +55,15 @@ def tables_of(made: AblationTable) -> list[Table]:
     ]
 
 
-def sentences(made: AblationTable, rows: Sequence[Ablation]) -> list[str]:
-    """What the numbers rest on, and what could not be run."""
-    said = [
+def sentences(made: AblationTable) -> list[str]:
+    """What the numbers rest on."""
+    return [
         f"FDR before training: {rate_text(made.before, made.before.n)}. Intervals of rates are over images; those of "
         "differences from the default are over seeds, paired, and need three.",
         "Failing are combinations of skills that fresh probes confirm, WRONG those that failed at least once, rarefied "
         f"to {made.n_wrong} WRONG probes.",
         "A row that wins here wins on this testbed, at this number of calls.",
     ]
-    said += [
-        f"{row.method.title}: not run, since {row.method.unavailable}."
-        for row in rows
-        if row.method.unavailable is not None
-    ]
-    return said
 
 
 def _against(made: Paired | None) -> str:

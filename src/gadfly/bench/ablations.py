@@ -10,7 +10,7 @@ from typing import Any, final
 from gadfly.bench.methods import Method, read_tables
 from gadfly.errors import ConfigError
 from gadfly.settings import build
-from gadfly.testbed.checkpoints import bundled, is_bundled
+from gadfly.testbed.checkpoints import bundled
 
 SETTINGS = Path(__file__).parent / "ablations.toml"
 DEFAULT = "default"
@@ -20,8 +20,7 @@ DEFAULT = "default"
 @final
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """One row: what is changed against the default, and the method that it makes. `method.unavailable` says why it
-    cannot be run, None where it can."""
+    """One row: what is changed against the default, and the method that it makes."""
 
     factor: str
     method: Method
@@ -45,7 +44,8 @@ class _Entry:
 
 
 def read_ablations(path: Path = SETTINGS) -> dict[str, Ablation]:
-    """The rows by name, in the order of the file. Raises ConfigError for a file that cannot be used."""
+    """The rows by name, in the order of the file. Raises ConfigError for a file that cannot be used, TestbedError for a
+    row that needs a bundled checkpoint that is none."""
     common, rows = read_tables(path, "rows")
     if DEFAULT not in rows:
         raise ConfigError(f"{path} has no row {DEFAULT!r}, which all others are compared with")
@@ -57,18 +57,16 @@ def _ablation(name: str, entry: Any, common: Mapping[str, Any]) -> Ablation:
         raise ConfigError(f"rows.{name} needs a factor and a title")
     if not 0 <= entry.collect < 1:
         raise ConfigError(f"rows.{name}.collect is {entry.collect}; it is a share, at least 0 and below 1")
-    settings, unavailable = {**common, **entry.settings}, None
-    if entry.needs is not None and is_bundled(entry.needs):
+    settings = {**common, **entry.settings}
+    if entry.needs is not None:
         settings["verifier.model"] = str(bundled(entry.needs))
-    elif entry.needs is not None:
-        unavailable = f"there is no bundled checkpoint {entry.needs!r}"
     plan: Any = "collect, train" if entry.collect else "train"
-    return Ablation(entry.factor, Method(name, entry.title, plan, True, entry.collect, 0.0, unavailable, settings))
+    return Ablation(entry.factor, Method(name, entry.title, plan, True, entry.collect, 0.0, None, settings))
 
 
 def chosen(rows: Mapping[str, Ablation], names: Sequence[str]) -> list[Ablation]:
-    """The default and the rows named, by their own name or their factor's; all that can be run where none is. Raises
-    ConfigError for a name that is none, and for a row named that cannot be run."""
+    """The default and the rows named, by their own name or their factor's; all where none is. Raises ConfigError for
+    a name that is none."""
     known = {*rows, *(row.factor for row in rows.values())}
     for name in names:
         if name not in known:
@@ -76,7 +74,4 @@ def chosen(rows: Mapping[str, Ablation], names: Sequence[str]) -> list[Ablation]
             raise ConfigError(
                 f"there is no row or factor {name!r}; rows: {', '.join(rows)}; factors: {', '.join(factors)}"
             )
-        if name in rows and (reason := rows[name].method.unavailable) is not None:
-            raise ConfigError(f"{name} cannot be run here: {reason}; leave it out")
-    wanted = [row for name, row in rows.items() if not names or name == DEFAULT or name in names or row.factor in names]
-    return [row for row in wanted if row.method.unavailable is None]
+    return [row for name, row in rows.items() if not names or name == DEFAULT or name in names or row.factor in names]

@@ -35,7 +35,6 @@ from gadfly.wiring import Wiring
 
 TARGETS = ("clean", *ORGANISMS, "clean-large")
 QUESTIONERS = ("questioner", "questioner-large")
-"""The bundled ones; some may not have come with the package."""
 
 UNTRAINED = "untrained"
 _PHASE = "sweep"

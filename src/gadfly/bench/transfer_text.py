@@ -46,13 +46,10 @@ def tables_of(made: Matrix, found: Sequence[Reached]) -> list[Table]:
     ]
 
 
-def sentences(made: Matrix, missing: Sequence[str]) -> list[str]:
-    """What the numbers rest on, and what is not there."""
+def resting_on(made: Matrix) -> str:
+    """What the numbers rest on."""
     seeds = "one seed" if made.n_seeds == 1 else f"the mean of {made.n_seeds} seeds; other seeds may differ by more"
-    said = [f"Intervals are over the held-out images of {seeds}."]
-    if missing:
-        said.append(f"Not there, and left out: {', '.join(missing)} (`gadfly testbed build NAME --out DIR` makes one).")
-    return said
+    return f"Intervals are over the held-out images of {seeds}."
 
 
 def _cell(made: Matrix, row: RowKey, target: str) -> str:

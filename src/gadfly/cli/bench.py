@@ -141,13 +141,9 @@ def transfer(
     from gadfly.bench.transfer import QUESTIONERS, TARGETS, Transfer, run_transfer
     from gadfly.bench.transfer_figure import draw_heatmap
     from gadfly.bench.transfer_table import matrix, reached
-    from gadfly.testbed.checkpoints import is_bundled
 
     until_s = time.monotonic() + QUICK_S if quick else None
-    named = (target or TARGETS, questioner or QUESTIONERS)
-    usual = {*(() if target else TARGETS), *(() if questioner else QUESTIONERS)}
-    missing = sorted(name for name in usual if not is_bundled(name))
-    targets, questioners = (checkpoint_folders(one for one in names if one not in missing) for names in named)
+    targets, questioners = map(checkpoint_folders, (target or TARGETS, questioner or QUESTIONERS))
     if quick:
         grid = Transfer(out, targets, questioners, [0], QUICK_STEPS, QUICK_ASKED)
     else:
@@ -160,9 +156,9 @@ def transfer(
     _tell(
         out,
         text.tables_of(made, found),
-        [*text.sentences(made, missing), *_unbegun(len(list(grid.rows())), n_done, "questioners")],
+        [text.resting_on(made), *_unbegun(len(list(grid.rows())), n_done, "questioners")],
         figure,
-        {"cells": as_plain(cells), "modes": as_plain(modes), "missing": missing} if as_json else None,
+        {"cells": as_plain(cells), "modes": as_plain(modes)} if as_json else None,
     )
 
 
@@ -208,7 +204,7 @@ def ablations(
     _tell(
         out,
         text.tables_of(made),
-        [*text.sentences(made, list(rows.values())), *_unmade(varied.grid, found)],
+        [*text.sentences(made), *_unmade(varied.grid, found)],
         figure,
         {"table": as_plain(made), **_of_cells(out, found)} if as_json else None,
     )

@@ -9,7 +9,7 @@ from gadfly.errors import TestbedError
 FOLDER = Path(__file__).parent / "bundled"
 ORGANISMS = ("a", "b", "c")
 NAMES = ("clean", *ORGANISMS, "questioner", "verifier", "clean-large", "questioner-large")
-"""All that `gadfly testbed build` makes. Some may be too large, or too new, to come with the package."""
+"""All that `gadfly testbed build` makes."""
 
 
 def path_of(model: str) -> Path:
@@ -19,14 +19,6 @@ def path_of(model: str) -> Path:
 
 def bundled(name: str) -> Path:
     """The folder of a bundled checkpoint. Raises TestbedError for a name that is not bundled."""
-    folder = FOLDER / name
-    if not is_bundled(name):
-        here = ", ".join(one for one in NAMES if is_bundled(one))
-        way = f"; `gadfly testbed build {name} --out DIR` makes it" if name in NAMES else ""
-        raise TestbedError(f"there is no bundled checkpoint {name!r}; there are {here}{way}")
-    return folder
-
-
-def is_bundled(name: str) -> bool:
-    """Whether a name is that of a checkpoint that came with the package."""
-    return name in NAMES and (FOLDER / name / "config.json").is_file()
+    if name not in NAMES:
+        raise TestbedError(f"there is no bundled checkpoint {name!r}; there are {', '.join(NAMES)}")
+    return FOLDER / name
