@@ -156,7 +156,7 @@ class TrainConfig:
     lora_targets: tuple[str, ...] = ()  # endings of module names; () is every linear layer of the language model
     train_vision: bool = False  # only with lora_rank = 0; the vision tower is frozen otherwise
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where a GPU has it, else float32
-    activation_checkpointing: bool = False  # less memory, a third more time
+    activation_checkpointing: bool = False  # less memory, a third more time, and no prompt is shared in an update
 
     # Keeping
     save_every: int = 50

@@ -16,11 +16,20 @@ from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 
 def chosen(cache: DynamicCache, rows_B: torch.Tensor) -> DynamicCache:
-    """A cache of these rows (whole numbers), each as often as it is named; the one given is left as it is."""
-    copied = copy.deepcopy(cache)  # layers of linear attention write into their states where they are
+    """A cache of these rows (whole numbers), each as often as it is named; the one given is left as it is. A gradient
+    finds its way back to the rows that were named."""
+    other = copy.copy(cache)
+    other.layers = [_apart(layer) for layer in cache.layers]
     rows: Any = rows_B  # a LongTensor to transformers, which no tensor's type says
-    copied.reorder_cache(rows)  # what it has for beams: unlike batch_select_indices this takes states along
-    return copied
+    other.reorder_cache(rows)  # what it has for beams: unlike batch_select_indices this takes states along
+    return other
+
+
+def _apart(layer: Any) -> Any:
+    """A layer with the same tensors, in which others can take their places: no tensor is copied."""
+    other = copy.copy(layer)
+    vars(other).update({name: dict(kept) for name, kept in vars(layer).items() if isinstance(kept, dict)})
+    return other
 
 
 def joined(caches: Sequence[DynamicCache]) -> DynamicCache:

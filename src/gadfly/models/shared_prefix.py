@@ -20,7 +20,7 @@ image depends on the question. It shares what the vision tower sees (shared_sigh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,11 +122,15 @@ def plan(prompts: Sequence[Prompt], model: Any, processor: Any, max_new_tokens: 
     ]
     rests_B = [tail[common_R[of] :] for tail, of in zip(tails_B, prefix_of_B, strict=True)]
     lengths_R = [head + common for head, common in zip(heads, common_R, strict=True)]
-    longest = max(lengths_R) + max(map(len, rests_B)) + max_new_tokens
-    text = model.config.get_text_config()
-    if "sliding_attention" in (getattr(text, "layer_types", None) or ()) and longest > text.sliding_window:
+    if not fits_window(max(lengths_R) + max(map(len, rests_B)) + max_new_tokens, model):
         return None
     return Plan(inputs, lengths_R, rests_B, prefix_of_B)
+
+
+def fits_window(n_tokens: int, model: Any) -> bool:
+    """Whether rows of so many tokens, padding included, stay within the model's sliding window, if it has one."""
+    text = model.config.get_text_config()
+    return "sliding_attention" not in (getattr(text, "layer_types", None) or ()) or n_tokens <= text.sliding_window
 
 
 def _cut(ids: list[int], tail: str, tokenizer: Any) -> tuple[int, str] | None:
@@ -177,19 +181,23 @@ class _Read:
     logits_B_V: torch.Tensor
 
 
-def complete(plan: Plan, model: Any, sampling: Sampling, eos_ids: frozenset[int], pad_id: int) -> list[list[int]]:
-    """The new tokens of each chat, B lists. Draws from torch's global generators where `sampling` is not greedy.
+def complete(
+    plan: Plan, model: Any, sampling: Sampling, eos_ids: frozenset[int], pad_id: int, banned: Sequence[int] = ()
+) -> list[list[int]]:
+    """The new tokens of each chat, B lists, up to the first of `eos_ids`, with none of `banned` among them. Draws from
+    torch's global generators where `sampling` is not greedy.
 
     Rows that are finished leave the batch once they are a quarter of it: the longest completion is often more than
     twice as long as the mean.
     """
     read = _read_rests(plan, model, _read_prefixes(plan, model, pad_id), pad_id)
     ends = torch.tensor(sorted(eos_ids), device=model.device)
+    never = torch.tensor(list(banned), dtype=torch.long, device=model.device)
     new_B: list[list[int]] = [[] for _ in plan.rests_B]
     rows = list(range(len(new_B)))  # the chats that are still in the batch
     going = [True] * len(rows)
     for n_new in range(1, sampling.max_new_tokens + 1):
-        ids_A = _pick(read.logits_B_V.float(), sampling)
+        ids_A = _pick(read.logits_B_V.float().index_fill(1, never, -torch.inf), sampling)
         ended_A = torch.isin(ids_A, ends).tolist()
         for place, (row, token) in enumerate(zip(rows, ids_A.tolist(), strict=True)):
             if going[place]:
@@ -225,28 +233,37 @@ def _read_prefixes(plan: Plan, model: Any, pad_id: int) -> _Read:
         if key in prefixes:
             rows = [row[kept].tolist() for row, kept in zip(plan.inputs[key], unpadded, strict=True)]
             cut = [row[:length] for row, length in zip(rows, plan.prefix_lengths_R, strict=True)]
-            prefixes[key] = _pad_left(cut, pad_id if key == "input_ids" else 0).to(model.device)
-    mask_R_P = prefixes["attention_mask"]
-    if _has_axes(model):
-        # Height and width of an image take positions side by side: after it, positions lag behind the tokens.
-        grids = {key: prefixes[key] for key in ("image_grid_thw",) if key in prefixes}
-        positions, _ = model.model.get_rope_index(
-            prefixes["input_ids"], mm_token_type_ids=prefixes["mm_token_type_ids"], attention_mask=mask_R_P, **grids
-        )
-        next_R = positions.masked_fill(mask_R_P[None] == 0, -1).amax(dim=(0, 2)) + 1
-    else:
-        positions = (mask_R_P.cumsum(-1) - 1).clamp(min=0)
-        next_R = positions[:, -1] + 1
+            prefixes[key] = pad_left(cut, pad_id if key == "input_ids" else 0).to(model.device)
+    positions, next_R = positions_of(prefixes, model)
     cache = DynamicCache(config=model.config)
     output = model(**prefixes, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return _Read(cache, mask_R_P, next_R, output.logits[:, -1])
+    return _Read(cache, prefixes["attention_mask"], next_R, output.logits[:, -1])
+
+
+def positions_of(inputs: Mapping[str, Any], model: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """The positions of rows that are padded on the left, as the model takes them, and the one next in each row."""
+    mask_B_L = inputs["attention_mask"]
+    if not has_axes(model):
+        positions = (mask_B_L.cumsum(-1) - 1).clamp(min=0)
+        return positions, positions[:, -1] + 1
+    # Height and width of an image take positions side by side: after it, positions lag behind the tokens.
+    grids = {key: inputs[key] for key in ("image_grid_thw",) if key in inputs}
+    positions, _ = model.model.get_rope_index(
+        inputs["input_ids"], mm_token_type_ids=inputs["mm_token_type_ids"], attention_mask=mask_B_L, **grids
+    )
+    return positions, positions.masked_fill(mask_B_L[None] == 0, -1).amax(dim=(0, 2)) + 1
+
+
+def positions_behind(next_B: torch.Tensor, mask_B_S: torch.Tensor) -> torch.Tensor:
+    """The positions (B, S) of tokens that follow what has been read, of which `next_B` is the first."""
+    return (next_B[:, None] + mask_B_S.cumsum(-1) - 1).clamp(min=0)
 
 
 def _read_rests(plan: Plan, model: Any, prefixes: _Read, pad_id: int) -> _Read:
     """Read what is left of the chats, each behind its prefix: B rows, in one batch or, where padding in the middle
     would be read along, in one for each length."""
     batches = [list(range(len(plan.rests_B)))]
-    if _runs(model):
+    if keeps_state(model):
         lengths_B = [len(rest) for rest in plan.rests_B]
         batches = [[b for b in batches[0] if lengths_B[b] == length] for length in sorted(set(lengths_B))]
     reads = []
@@ -256,8 +273,8 @@ def _read_rests(plan: Plan, model: Any, prefixes: _Read, pad_id: int) -> _Read:
             chosen(prefixes.cache, of_B), prefixes.mask_B_T[of_B], prefixes.next_B[of_B], prefixes.logits_B_V[of_B]
         )
         rests = [plan.rests_B[b] for b in batch]
-        ids_B_S = _pad_left(rests, pad_id).to(model.device)
-        mask_B_S = _pad_left([[1] * len(rest) for rest in rests], 0).to(model.device)
+        ids_B_S = pad_left(rests, pad_id).to(model.device)
+        mask_B_S = pad_left([[1] * len(rest) for rest in rests], 0).to(model.device)
         reads.append(_read_on(model, behind, ids_B_S, mask_B_S))
     return reads[0] if len(reads) == 1 else _together(reads, [b for batch in batches for b in batch])
 
@@ -278,12 +295,12 @@ def _together(reads: Sequence[_Read], order_B: Sequence[int]) -> _Read:
 
 def _read_on(model: Any, read: _Read, ids_B_S: torch.Tensor, mask_B_S: torch.Tensor) -> _Read:
     """Read further tokens; what `read` keeps is taken along and no more to be used."""
-    positions_B_S = (read.next_B[:, None] + mask_B_S.cumsum(-1) - 1).clamp(min=0)
+    positions_B_S = positions_behind(read.next_B, mask_B_S)
     mask_B_T = torch.cat([read.mask_B_T, mask_B_S], dim=1)
     output = model(
         input_ids=ids_B_S,
         attention_mask=mask_B_T,
-        position_ids=_with_axes(positions_B_S, model),
+        position_ids=with_axes(positions_B_S, model),
         past_key_values=read.cache,
         use_cache=True,
         logits_to_keep=1,
@@ -301,19 +318,19 @@ def _pick(logits_B_V: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     return torch.multinomial(scores_B_V.softmax(-1), 1)[:, 0]
 
 
-def _runs(model: Any) -> bool:
+def keeps_state(model: Any) -> bool:
     """Whether a layer keeps a state that runs over all tokens."""
     return _RUNNING in (getattr(model.config.get_text_config(), "layer_types", None) or ())
 
 
-def _has_axes(model: Any) -> bool:
+def has_axes(model: Any) -> bool:
     """Whether positions have three axes (time, height, width), as in the Qwen-VL families."""
     return "mrope_section" in (getattr(model.config.get_text_config(), "rope_parameters", None) or {})
 
 
-def _with_axes(positions_B_T: torch.Tensor, model: Any) -> torch.Tensor:
+def with_axes(positions_B_T: torch.Tensor, model: Any) -> torch.Tensor:
     """In text the three axes run alike."""
-    return positions_B_T[None].expand(3, -1, -1) if _has_axes(model) else positions_B_T
+    return positions_B_T[None].expand(3, -1, -1) if has_axes(model) else positions_B_T
 
 
 def _common(rows: Sequence[Sequence[int]]) -> int:
@@ -322,6 +339,6 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
     return next((place for place in range(most) if len({row[place] for row in rows}) > 1), max(most, 0))
 
 
-def _pad_left(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+def pad_left(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
     width = max(map(len, rows))
     return torch.tensor([[value] * (width - len(row)) + list(row) for row in rows])
