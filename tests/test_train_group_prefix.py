@@ -80,11 +80,14 @@ class Both(grpo.ResumableGRPOTrainer):
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
         if torch.is_grad_enabled():
             trained = [one for one in model.parameters() if one.requires_grad]
+            gradients: list[Any] = []
             weights_B_T = torch.linspace(-1, 2, logps.numel(), device=logps.device).view_as(logps)
-            one, other = (
-                torch.autograd.grad((weights_B_T * (lp + 0.1 * ent)).sum(), trained, allow_unused=True)
-                for lp, ent, _ in (found, expected)
-            )
+            read: list[Any] = [found, expected]
+            for lp, ent, _ in read:
+                gradients.append(
+                    torch.autograd.grad((weights_B_T * (lp + 0.1 * ent)).sum(), trained, allow_unused=True)
+                )
+            one, other = gradients
             for a, b in zip(one, other, strict=True):
                 assert (a is None) == (b is None)
                 if a is not None and b is not None:

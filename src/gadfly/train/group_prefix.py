@@ -171,7 +171,8 @@ def prompts_together(micro_batches: Sequence[dict[str, Any]]) -> list[dict[str, 
             whole[key] = [rows[row] for row in order]
         elif _has_rows(rows):
             whole[key] = rows[order]
-    return [unsplit_pixel_values_by_grid(batch) for batch in split_tensor_dict(whole, len(micro_batches))]
+    parted: list[Any] = split_tensor_dict(whole, len(micro_batches))
+    return [unsplit_pixel_values_by_grid(batch) for batch in parted]
 
 
 def _joined(parts: Sequence[Any]) -> Any:
@@ -203,7 +204,8 @@ def _by_row(inputs: Tensors, pictures: Tensors, model: Any) -> list[Tensors] | N
         if not all(tokens and tokens * n_entries % sum(tokens_B) == 0 for tokens in tokens_B):
             return None
         entries_B = [tokens * n_entries // sum(tokens_B) for tokens in tokens_B]
-    parts = {key: value.split(entries_B if key == "pixel_values" else 1) for key, value in pictures.items()}
+    sizes = {key: entries_B if key == "pixel_values" else [1] * n_rows for key in pictures}
+    parts = {key: torch.split(value, sizes[key]) for key, value in pictures.items()}
     return [{key: part[row] for key, part in parts.items()} for row in range(n_rows)]
 
 

@@ -163,13 +163,15 @@ class ResumableGRPOTrainer(GRPOTrainer):
     """False leaves all to trl, for comparison."""
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        before = self._buffered_inputs
+        before: Any = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
-        batches = self._buffered_inputs
+        batches: Any = self._buffered_inputs
+        arguments: Any = self.args  # a GRPOConfig, of which its base class does not know
         if batches is before or batches is None or len(batches) == 1 or not self._shares_in_updates():
             return inputs
-        self._buffered_inputs = prompts_together(batches)
-        return self._buffered_inputs[self._step % self.args.steps_per_generation]
+        together: Any = prompts_together(batches)
+        self._buffered_inputs = together
+        return together[self._step % arguments.steps_per_generation]
 
     def _generate_single_turn(
         self,
@@ -180,6 +182,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], Any]:
         bare, pad_id = _bare(self.model), self._tokenizer.pad_token_id
+        length: Any = self.max_completion_length  # trl knows questions without an end; `_arguments` always sets one
         plan = None
         if (
             self.shares_prompts
@@ -187,18 +190,17 @@ class ResumableGRPOTrainer(GRPOTrainer):
             and all(of_row is not None and len(of_row) == 1 for of_row in images)
             and not draws_otherwise(self.generation_config, bare.generation_config)
         ):
-            plan = writing(prompt_ids, multimodal_fields, bare, pad_id, self.max_completion_length)
+            plan = writing(prompt_ids, multimodal_fields, bare, pad_id, length)
         if plan is None:
-            return super()._generate_single_turn(  # type: ignore[no-any-return]
+            return super()._generate_single_turn(  # type: ignore[no-any-return, no-untyped-call]
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
-        how = Sampling(self.max_completion_length, self.temperature, self.top_p)
+        how = Sampling(length, self.temperature, self.top_p)
         ends, banned = frozenset(self.eos_token_ids), self.generation_config.suppress_tokens or ()
+        again: Any = self.args.gradient_checkpointing_kwargs
         with (
             unwrap_model_for_generation(
-                self.model_wrapped,
-                self.accelerator,
-                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+                self.model_wrapped, self.accelerator, gradient_checkpointing_kwargs=again
             ) as model,
             torch.no_grad(),
         ):
