@@ -34,12 +34,13 @@ from gadfly.testbed.album import SceneSource
 from gadfly.testbed.checkpoints import bundled
 from gadfly.testbed.scenes import generate
 from gadfly.train import grpo
+from gadfly.train.trainer import QuestionerTrainer
 
 SIZE = Size(224, 14, (48, 2, 2), (192, 4, 4), vision_hidden=96, text_hidden=512, spread=0.05)
 WAYS = ("shared", "trl's own")
 
 
-class Timed(grpo.ResumableGRPOTrainer):
+class Timed(QuestionerTrainer):
     """The real trainer, which shares prompts in every second step and notes what writing and update take."""
 
     writing: ClassVar[dict[str, Times]]
@@ -91,7 +92,7 @@ def main() -> None:
                 steps=steps, images_per_step=n_images, lora_rank=0, learning_rate=NO_LEARNING, save_every=steps
             )
             scenes = SceneSource(itertools.islice(generate("probe", 0), 4 * n_images))
-            with patch.object(grpo, "ResumableGRPOTrainer", Timed):
+            with patch.object(grpo, "QuestionerTrainer", Timed):
                 grpo.train_grpo(
                     settings,
                     sampling=Sampling(max_new_tokens, temperature=1.0),

@@ -28,6 +28,7 @@ from gadfly.train.grpo import train_grpo
 from gadfly.train.method import train
 from gadfly.train.questioner import banned_token_ids, load_questioner, one_process_one_device
 from gadfly.train.sft import train_sft
+from gadfly.train.trainer import QuestionerTrainer
 from probing_doubles import EchoTarget, ListStore, PlainReward, image
 from train_checkpoints import WORDS, build_llava
 
@@ -98,7 +99,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-class Spy(grpo.ResumableGRPOTrainer):
+class Spy(QuestionerTrainer):
     """The real trainer, keeping what it made of each step's rollouts before it shuffles them."""
 
     rollouts: ClassVar[list[dict[str, Any]]] = []
@@ -112,7 +113,7 @@ class Spy(grpo.ResumableGRPOTrainer):
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
     Spy.rollouts = []
-    monkeypatch.setattr(grpo, "ResumableGRPOTrainer", Spy)
+    monkeypatch.setattr(grpo, "QuestionerTrainer", Spy)
     return Spy
 
 

@@ -19,8 +19,9 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from families import build_family
 from gadfly.config import TrainConfig
 from gadfly.models.shared_prefix import SHARING
-from gadfly.train import grpo
+from gadfly.train import grpo, trainer
 from gadfly.train.group_prefix import draws_otherwise, why_not_train, why_not_write
+from gadfly.train.trainer import QuestionerTrainer
 from test_families import train
 from test_models_shared_prefix import build
 
@@ -33,7 +34,7 @@ SETTINGS = TrainConfig(steps=1, images_per_step=3, group_size=4, learning_rate=1
 TRAINED_TOGETHER = sorted(SHARING - {"qwen3_5"})
 
 
-class Both(grpo.ResumableGRPOTrainer):
+class Both(QuestionerTrainer):
     """The real trainer, which does all that it shares once more trl's way and compares."""
 
     calls: ClassVar[list[str]] = []
@@ -105,16 +106,16 @@ class Both(grpo.ResumableGRPOTrainer):
 @pytest.fixture
 def both(monkeypatch: pytest.MonkeyPatch) -> type[Both]:
     Both.calls, Both.micro_batches, Both.steepest = [], [], 0.0
-    monkeypatch.setattr(grpo, "ResumableGRPOTrainer", Both)
+    monkeypatch.setattr(grpo, "QuestionerTrainer", Both)
     for name in ("writing", "log_probs"):
-        real = getattr(grpo, name)
+        real = getattr(trainer, name)
 
         def noting(*args: Any, name: str = name, real: Any = real) -> Any:
             result = real(*args)
             Both.calls.append(name if result is not None else f"no {name}")
             return result
 
-        monkeypatch.setattr(grpo, name, noting)
+        monkeypatch.setattr(trainer, name, noting)
     return Both
 
 
@@ -168,7 +169,7 @@ def test_questions_are_drawn_from_what_trl_draws_from(tmp_path: Path, monkeypatc
     first_words: list[torch.Tensor] = []
     banned: list[int] = []
 
-    class Drawing(grpo.ResumableGRPOTrainer):
+    class Drawing(QuestionerTrainer):
         def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
             self.temperature = self.generation_config.temperature = 1.5
             self.top_p = self.generation_config.top_p = 0.7
@@ -186,7 +187,7 @@ def test_questions_are_drawn_from_what_trl_draws_from(tmp_path: Path, monkeypatc
                 first_words.append(drawn[0])
             return output
 
-    monkeypatch.setattr(grpo, "ResumableGRPOTrainer", Drawing)
+    monkeypatch.setattr(grpo, "QuestionerTrainer", Drawing)
     train(build("llava", tmp_path / "checkpoint"), tmp_path / "run", SETTINGS)
     trls_B_V, ours_B_V = first_words
     torch.testing.assert_close(ours_B_V, trls_B_V, atol=1e-5, rtol=1e-4)
