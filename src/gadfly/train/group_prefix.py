@@ -157,7 +157,8 @@ def _log_probs(
 
 def prompts_together(micro_batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of a step in as many micro-batches, those about one prompt side by side. trl shuffles them, so that few
-    of a small micro-batch would have a prompt in common. All go into one update, in which their order means nothing."""
+    of a small micro-batch would have a prompt in common. All go into one update, in which only what is averaged over a
+    micro-batch (the entropy bonus, and all of "bnpo") can tell how they lie."""
     parts = [split_pixel_values_by_grid(batch) for batch in micro_batches]
     whole = {key: _joined([part[key] for part in parts]) for key in parts[0]}
     inputs = {"input_ids": whole["prompt_ids"], "attention_mask": whole["prompt_mask"]}
