@@ -145,7 +145,7 @@ def test_practice_learns_only_from_valid_questions(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         practice,
         "_ask",
-        lambda model, pictures, of_picture, prompts: [
+        lambda model, pictures, of_picture, prompts, temperature: [
             asked.get(prompt.split()[-2], "how many things are there?") for prompt in prompts
         ],
     )
