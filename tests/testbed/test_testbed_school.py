@@ -271,7 +271,7 @@ def test_the_build_command_goes_all_the_way(monkeypatch: pytest.MonkeyPatch, tmp
         assert load(tmp_path / "new" / name).model.language_model.config.num_attention_heads == (
             8 if "-" in name else 4
         )
-    for run in ("run", "run-large", "adversary-1"):
+    for run in ("run", "run-large", "adversary"):
         with SqliteStore.open(tmp_path / "new" / "stages" / run, read_only=True) as store:
             assert sum(store.counts("train").values()) == 128  # 16 groups of 8
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "new").rglob("*.safetensors")}

@@ -28,7 +28,6 @@ from gadfly.wiring import Wiring
 
 POLISH_IMAGES, POLISH_STEPS, POLISH_SEED = 600, 500, 500
 ADVERSARY_IMAGES, ADVERSARY_STEPS, ADVERSARY_SEED = 1_200, 90, 600
-HARDENING_SEEDS = (511,)  # a turn each: an adversary finds what passes, and the verifier learns of it
 
 
 def build(name: str, out: Path, report: Report) -> Path:
@@ -61,26 +60,23 @@ def _verifier(out: Path, report: Report) -> Path:
     folder = out / "verifier"
     if (folder / "config.json").is_file():
         return folder
-    questioner = _questioner(out, SMALL, report)
-    judge = verifier(out, judge_prompts(), questioner, report)
-    for turn, seed in enumerate(HARDENING_SEEDS, start=1):
-        adversary = _adversary(out, turn, questioner, judge, report)
-        hard = folder if turn == len(HARDENING_SEEDS) else out / STAGES / f"verifier-hardened-{turn}"
-        judge = hardened(hard, judge, judge_prompts(), (questioner, adversary), seed, report)
-    return judge
+    questioner, prompts = _questioner(out, SMALL, report), judge_prompts()
+    judge = verifier(out, prompts, questioner, report)
+    adversary = _adversary(out, questioner, judge, report)
+    return hardened(out, judge, prompts, (questioner, adversary), report)
 
 
-def _adversary(out: Path, turn: int, questioner: Path, judge: Path, report: Report) -> Path:
+def _adversary(out: Path, questioner: Path, judge: Path, report: Report) -> Path:
     """A questioner trained through the main loop with `judge` in the oracle's place, until it has found what that one
     lets pass. The target is the one without blind spots, so it learns nothing of any other's."""
     images = out / STAGES / "images-verifier"
     if not images.exists():
         render(images, n=ADVERSARY_IMAGES, split=SPLIT, seed=ADVERSARY_SEED)
     settings = demo_settings(
-        images, out / STAGES, steps=ADVERSARY_STEPS, seed=ADVERSARY_SEED + turn, heldout_share=0.0, n=1
+        images, out / STAGES, steps=ADVERSARY_STEPS, seed=ADVERSARY_SEED + 1, heldout_share=0.0, n=1
     )
     changes = {
-        "name": f"adversary-{turn}",
+        "name": "adversary",
         "questioner.model": str(questioner),
         "target.model": str(clean(out, SMALL, report)),
         "verifier.kind": "model",

@@ -27,7 +27,7 @@ from gadfly.testbed.telling import asking, topic_for
 from gadfly.testbed.vlm import Dimensions, build_model
 
 SPLIT = "verifier"
-READING_SEED, JUDGING_SEED, SEEING_SEED, TOGETHER_SEED, ASKING_SEED = 11, 111, 211, 311, 411
+READING_SEED, JUDGING_SEED, SEEING_SEED, TOGETHER_SEED, ASKING_SEED, HARDENING_SEED = 11, 111, 211, 311, 411, 511
 
 READING = Course(28_000, 1.5e-3)
 JUDGING = Course(10_000, 1e-3)
@@ -64,22 +64,21 @@ def verifier(out: Path, prompts: JudgePrompts, questioner: Path, report: Report)
     return _taught(out / STAGES / TAUGHT, teach, prompts.added)
 
 
-def hardened(
-    folder: Path, judge: Path, prompts: JudgePrompts, questioners: Sequence[Path], seed: int, report: Report
-) -> Path:
+def hardened(out: Path, judge: Path, prompts: JudgePrompts, questioners: Sequence[Path], report: Report) -> Path:
     """The verifier `judge`, taught on to judge and to answer what each of the `questioners` asks, at a temperature at
-    which they slip often, and with further slips: in `folder`. About half an hour for two of them.
+    which they slip often, and with further slips: out/verifier. About a quarter of an hour for two of them.
 
     One of them should have been trained against the judge: it asks what the judge lets pass.
     """
 
     def teach(bookmark: Path) -> LlavaForConditionalGeneration:
-        found = _asked_about(_scenes(HARDENING, seed), questioners, 1, seed, HARDENING_TEMPERATURE, report)
+        scenes = _scenes(HARDENING, HARDENING_SEED)
+        found = _asked_about(scenes, questioners, 1, HARDENING_SEED, HARDENING_TEMPERATURE, report)
         model, teacher = load(judge), JudgeTeacher(prompts, HARDENING_SHARES, found)
-        together(model, teacher, HARDENING, SPLIT, seed, report, prompts.added, bookmark)
+        together(model, teacher, HARDENING, SPLIT, HARDENING_SEED, report, prompts.added, bookmark)
         return model
 
-    return _taught(folder, teach, prompts.added)
+    return _taught(out / "verifier", teach, prompts.added)
 
 
 def _judge(out: Path, prompts: JudgePrompts, report: Report) -> Path:
