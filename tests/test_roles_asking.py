@@ -200,10 +200,9 @@ def test_difference_asks_with_both_descriptions_and_describes_an_image_once() ->
 
 
 def test_best_of_n_puts_what_failed_before() -> None:
-    def reply(chat: Chat, how: Sampling) -> str:
-        return random.Random(how.seed).choice(["is it a red star?", "how many cats are there?", "Two.\nLines."])
-
-    questioner = best_of(ScriptedModel("some", reply), candidates=12)
+    draws = random.Random(0)
+    replies = ["is it a red star?", "how many cats are there?", "Two.\nLines."]
+    questioner = best_of(ScriptedModel("some", lambda chat, how: draws.choice(replies)), candidates=12)
     untaught = {one.text for seed in range(20) for one in questioner.ask(IMAGES[:1], seed)}
     assert len(untaught) == 2  # no failure is known: the first that can be read
     questioner.learn_from([make_probe(WRONG, "a", i, question="how many dogs are there?") for i in range(9)])
@@ -261,7 +260,8 @@ def test_an_archive_shows_the_elite_and_the_cell_to_a_model_that_can_be_told() -
 
 def test_an_archive_steered_by_topics_takes_the_candidate_nearest_to_its_cell() -> None:
     replies = ["is it logic.not space.above?", "vague logic.or words?", "is it space.above?", "is it space.above fun?"]
-    model = ScriptedModel("some", lambda chat, how: random.Random(how.seed).choice(replies))
+    draws = random.Random(0)
+    model = ScriptedModel("some", lambda chat, how: draws.choice(replies))
     questioner = archive_of(model, topics=True, candidates=40)
     questioner.learn_from([make_probe(RIGHT, "a", 0, question="is it space.above?", skills=("space.above",), depth=1)])
     # The only cell is (space.above, 1). Two candidates hit it; one of them is the elite's very words.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gadfly.models.scripted import ScriptedModel, chat_text
+from gadfly.models.scripted import ScriptedModel
 from gadfly.records import Chat, Image, Probe, Sampling, Verdict
 from gadfly.roles.asking import Asker
 from gadfly.roles.asking_bounty import BountyQuestioner
@@ -109,7 +109,8 @@ def bounty_of(
 
 
 def asks_at_random(*questions: str) -> ScriptedModel:
-    return ScriptedModel("some", lambda chat, how: random.Random(f"{how.seed}{chat_text(chat)}").choice(questions))
+    draws = random.Random(0)
+    return ScriptedModel("some", lambda chat, how: draws.choice(questions))
 
 
 def taught(questioner: BountyQuestioner) -> None:
@@ -126,6 +127,14 @@ def test_it_asks_by_name_for_what_may_fail_and_puts_that() -> None:
     assert chosen[0].text == "is it space.left_of?"
     topics = {said.partition("topic: ")[2].partition(".\n")[0] for said in told(model)}
     assert topics <= {"left of (space)", "count (counting)"}
+
+
+def test_all_candidates_are_asked_for_at_once_and_those_of_an_image_side_by_side() -> None:
+    model = asks_at_random("is it counting.count?")
+    bounty_of(model, candidates=3).ask(IMAGES, 0)
+    (chats,) = model.batches
+    asked = [part.id for chat in chats for part in chat[0].parts if isinstance(part, Image)]
+    assert asked == [image.id for image in IMAGES for _ in range(3)]
 
 
 def test_a_kind_that_this_batch_will_settle_leaves_room_for_others() -> None:

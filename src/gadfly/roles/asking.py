@@ -48,6 +48,12 @@ class Asker:
         return self._model.complete(chats, replace(self._sampling, seed=seed))
 
 
+def by_image(replies: Sequence[Completion], n: int) -> list[Sequence[Completion]]:
+    """The candidates of each image, where `n` were asked for at each, all those of an image side by side: so a model
+    reads only once what they have in common."""
+    return [replies[start : start + n] for start in range(0, len(replies), n)]
+
+
 def readable(candidates: Sequence[Completion]) -> list[tuple[int, str]]:
     """(place, question) of those candidates that hold one, in order."""
     questions = [None if one.text is None else parse_question(one.text) for one in candidates]

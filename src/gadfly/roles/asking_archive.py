@@ -20,7 +20,7 @@ from typing import final
 from gadfly.protocols import Annotator
 from gadfly.records import Completion, Image, Probe, Verdict
 from gadfly.roles.archive import Archive, Cell, Elite
-from gadfly.roles.asking import Asker, Wish, readable
+from gadfly.roles.asking import Asker, Wish, by_image, readable
 from gadfly.roles.prompts import fill, load_prompt, quote
 from gadfly.roles.screening import NO_SCREEN, Screen, first_passing
 
@@ -60,8 +60,8 @@ class ArchiveQuestioner:
         wishes = [self._wish(image, aim) for image, aim in zip(images, aims, strict=True)]
         if self._topics is None:
             return self._asker.ask(wishes, seed)
-        rounds = [self._asker.ask(wishes, rng.getrandbits(31)) for _ in range(self._candidates)]
-        asked = list(zip(*rounds, strict=True))
+        repeated = [wish for wish in wishes for _ in range(self._candidates)]
+        asked = by_image(self._asker.ask(repeated, seed), self._candidates)
         best = first_passing(images, self._ranked(asked, aims), self._screen)
         return [candidates[at] for candidates, at in zip(asked, best, strict=True)]
 

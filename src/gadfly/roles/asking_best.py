@@ -15,7 +15,7 @@ from typing import final
 
 from gadfly.protocols import Questioner
 from gadfly.records import Completion, Image, Probe, Verdict
-from gadfly.roles.asking import readable
+from gadfly.roles.asking import by_image, readable
 from gadfly.roles.failure_predictor import FailurePredictor
 from gadfly.roles.questioner import parse_question
 from gadfly.roles.screening import NO_SCREEN, Screen, first_passing
@@ -45,9 +45,8 @@ class BestOfQuestioner:
 
     def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
         rng = random.Random(seed)
-        # One seed each: a server that is given one seed twice gives one answer twice.
-        rounds = [self._questioner.ask(images, rng.getrandbits(31)) for _ in range(self._candidates)]
-        asked = list(zip(*rounds, strict=True))
+        repeated = [image for image in images for _ in range(self._candidates)]
+        asked = by_image(self._questioner.ask(repeated, rng.getrandbits(31)), self._candidates)
         ranked = self._ranked(asked)
         for place, candidates in enumerate(ranked):
             if rng.random() < self._explore:

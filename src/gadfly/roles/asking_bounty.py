@@ -21,7 +21,7 @@ import numpy as np
 
 from gadfly.protocols import Annotator
 from gadfly.records import Completion, Image, Probe
-from gadfly.roles.asking import Asker, Wish, readable
+from gadfly.roles.asking import Asker, Wish, by_image, readable
 from gadfly.roles.bounties import ENOUGH, Bounties, Combination
 from gadfly.roles.screening import NO_SCREEN, Screen
 
@@ -71,8 +71,9 @@ class BountyQuestioner:
 
     def ask(self, images: Sequence[Image], seed: int) -> list[Completion]:
         rng = np.random.default_rng(seed)
-        rounds = [self._asker.ask(self._wishes(images, rng), int(rng.integers(2**31))) for _ in range(self._candidates)]
-        asked = list(zip(*rounds, strict=True))
+        rounds = [self._wishes(images, rng) for _ in range(self._candidates)]
+        wishes = [wish for of_image in zip(*rounds, strict=True) for wish in of_image]
+        asked = by_image(self._asker.ask(wishes, int(rng.integers(2**31))), self._candidates)
         return [candidates[at] for candidates, at in zip(asked, self._best(images, asked, rng), strict=True)]
 
     def learn_from(self, probes: Sequence[Probe]) -> None:
