@@ -252,11 +252,11 @@ class Config:
         self._check_topics()
 
     def _check_topics(self) -> None:
-        """Topics are skills, and only the oracle says at once which skills a question needed."""
-        if self.questioner.steer == "topics" and not self.verifier.has_oracle:
+        """Topics are skills, and somebody must say at once which skills a question needed."""
+        if self.questioner.steer == "topics" and not (self.verifier.has_oracle or self.annotator.at_once):
             raise ConfigError(
                 "questioner.steer 'topics' needs the skills of each question, which the testbed's oracle knows; "
-                "set verifier.kind to 'oracle', or questioner.steer to 'prompt'"
+                "set verifier.kind to 'oracle', annotator.at_once, or questioner.steer to 'prompt'"
             )
 
     def _check_prices(self) -> None:

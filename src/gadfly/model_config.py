@@ -277,13 +277,15 @@ class VerifierConfig(ModelConfig):
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorConfig(ModelConfig):
-    """Who names the skills and concepts of questions, for `gadfly analyze`. `auto` is the model, where one is named;
-    else the testbed's grammar where the oracle judges; else nobody. It sees texts only, so any language model will do.
+    """Who names the skills and concepts of questions, for `gadfly analyze`; with `at_once` while a run asks too, so
+    that rewards can go by skills, at one call a question. `auto` is the model, where one is named; else the testbed's
+    grammar where the oracle judges; else nobody. It sees texts only, so any language model will do.
     `vocabulary` is a text file of the skills to choose from, one a line; "testbed" is the testbed's own, and
     "testbed+negatives" has ten more that none of its questions needs. Without it they are named freely and merged."""
 
     kind: Literal["auto", "testbed", "none"] = "auto"
     vocabulary: str | None = None
+    at_once: bool = False
     max_new_tokens: int = 128  # a dozen names
 
     def __post_init__(self) -> None:
@@ -298,6 +300,8 @@ class AnnotatorConfig(ModelConfig):
             raise ConfigError("annotator.base_url is set, and annotator.model, its model's name there, is not")
         if self.vocabulary is not None and not self.model:
             raise ConfigError("annotator.vocabulary is set, and annotator.model, which is to choose from it, is not")
+        if self.at_once and not self.model and self.kind != "testbed":
+            raise ConfigError("annotator.at_once is set, and nobody names skills: set annotator.model")
 
     @property
     def asks_a_model(self) -> bool:

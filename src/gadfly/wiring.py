@@ -269,7 +269,17 @@ class Wiring:
         return build_embedder(self.config.reward)
 
     def probing(self, store: ProbeStore, reward: Reward) -> Probing:
-        return Probing(self.target, self.verifier, reward, store, parse_question, self.target_is_served)
+        return Probing(self.target, self._naming_verifier, reward, store, parse_question, self.target_is_served)
+
+    @property
+    def _naming_verifier(self) -> Verifier:
+        """The verifier, with the annotator beside it where that names skills while a run asks."""
+        if not self.config.annotator.at_once:
+            return self.verifier
+        from gadfly.roles.verifier_naming import NamingVerifier
+
+        assert self.annotator is not None, "checked by config"
+        return NamingVerifier(self.verifier, self.annotator)
 
     @property
     def target_is_served(self) -> bool:
