@@ -11,7 +11,7 @@ from gadfly import run_folder, runs
 from gadfly.config import from_dict, override
 from gadfly.errors import ConfigError
 from gadfly.records import Completion, Judgement, Question, Verdict
-from gadfly.roles.verifier_naming import NamingVerifier
+from gadfly.roles.verifier_naming import NAMELESS, NamingVerifier
 from gadfly.testbed.album import render
 from gadfly.testbed.annotator import TestbedAnnotator
 from gadfly.testbed.checkpoints import bundled
@@ -51,17 +51,23 @@ def named(verifier: WordVerifier, *texts: str) -> tuple[list[Judgement], list[st
 
 
 def test_valid_questions_are_named_and_verdicts_stay() -> None:
-    judged, asked = named(NamelessVerifier(), "hard a", "easy b", "vague c", "silent d", "easy z")
+    judged, asked = named(NamelessVerifier(), "hard a", "easy b", "vague c", "silent d")
     assert [one.verdict for one in judged] == [
         Verdict.WRONG,
         Verdict.RIGHT,
         Verdict.INVALID,
         Verdict.UNDECIDED,
-        Verdict.RIGHT,
     ]
-    assert [one.skills for one in judged] == [("letter.a",), ("letter.b",), None, None, None]
+    assert [one.skills for one in judged] == [("letter.a",), ("letter.b",), None, None]
     assert judged[2].reason == "vague"
-    assert asked == ["hard a", "easy b", "easy z"]
+    assert asked == ["hard a", "easy b"]
+
+
+def test_what_cannot_be_named_is_undecided_and_says_why() -> None:
+    judged, asked = named(NamelessVerifier(), "easy z", "hard z", "vague z")
+    assert [one.verdict for one in judged] == [Verdict.UNDECIDED, Verdict.UNDECIDED, Verdict.INVALID]
+    assert [one.reason for one in judged] == [NAMELESS, NAMELESS, "vague"]
+    assert asked == ["easy z", "hard z"]
 
 
 def test_equal_questions_are_named_once_and_without_a_valid_one_nobody_is_asked() -> None:
@@ -91,8 +97,9 @@ def test_in_a_run_that_a_model_judges_skills_are_known_where_they_are_named_at_o
         valid = [probe for probe in store.probes("sweep") if probe.verdict.valid]
     questions = [probe.question for probe in valid]
     assert len(valid) >= 16
-    expected = TestbedAnnotator().skills(questions) if at_once else [None] * len(valid)
-    assert [probe.judgement.skills for probe in valid] == expected
+    skills = TestbedAnnotator().skills(questions) if at_once else [None] * len(valid)
+    assert [probe.judgement.skills for probe in valid] == skills
+    assert None not in skills or not at_once
 
 
 def test_somebody_must_be_there_to_name_at_once() -> None:
