@@ -18,6 +18,7 @@ import pytest
 from cli_calls import Cli, probes_of, small
 from gadfly.models import endpoint
 from gadfly.records import Verdict
+from gadfly.roles.prompts import load_prompt
 from gadfly.store.sqlite import SqliteStore
 from gadfly.testbed.checkpoints import bundled
 from gadfly.wiring import Wiring
@@ -342,6 +343,54 @@ def test_a_dry_run_names_the_hosts_and_asks_nobody(
     assert f"{host} would receive images, as the target." in said.out
     assert "The run would end at 10 calls." in said.out
     assert server.bodies == []
+
+
+def test_a_dry_run_counts_the_annotator_that_names_skills_while_a_run_asks(
+    cli: Cli, album: Path, tmp_path: Path, server: LoopbackServer
+) -> None:
+    """It may be asked twice about a question, and sees none of the images."""
+    judged = [
+        "--target",
+        bundled("clean"),
+        "--verifier",
+        "model",
+        "--set",
+        "verifier.model=m",
+        "--set",
+        f"verifier.base_url={server.url}",
+    ]
+    names = ["--set", "annotator.model=n", "--set", f"annotator.base_url={server.url}"]
+    options = sweep(album, tmp_path, *judged, *names, "--set", "annotator.price_call=0.5", "--dry-run")
+    host = f"127.0.0.1:{server.port}"
+    later = json.loads(cli(*options, "--json").out)
+    assert "annotator" not in later["models"] | later["calls"] | later["estimates"]
+
+    at_once = [*options, "--set", "annotator.at_once=true"]
+    plan = json.loads(cli(*at_once, "--json").out)
+    assert (plan["models"]["annotator"], plan["calls"]["annotator"]) == ("n", 2 * 24)
+    sized = plan["estimates"]["annotator"]
+    assert sized["cost"] == pytest.approx(48 * 0.5)
+    seen = plan["estimates"]["verifier"]
+    assert plan["hosts_that_receive_images"] == [host]
+    said = cli(*at_once).out
+    assert f"{host} would receive images, as the verifier." in said
+    assert f"{host} would receive questions, as the annotator." in said
+
+    # Without a picture a prompt is as long as its words; those of a picture are counted for the judge.
+    words = len(load_prompt("annotator")) / 4 + 20
+    assert sized["prompt_tokens"] == round(48 * words)
+    assert seen["prompt_tokens"] > seen["calls"] * (len(load_prompt("verifier_validity")) / 4 + 20)
+    assert server.bodies == []
+
+
+def test_a_served_annotator_alone_receives_no_image(
+    cli: Cli, album: Path, tmp_path: Path, server: LoopbackServer
+) -> None:
+    judged = ["--target", bundled("clean"), "--verifier", "model", "--set", f"verifier.model={bundled('verifier')}"]
+    names = ["--set", "annotator.model=n", "--set", f"annotator.base_url={server.url}"]
+    options = sweep(album, tmp_path, *judged, *names, "--set", "annotator.at_once=true", "--dry-run")
+    assert json.loads(cli(*options, "--json").out)["hosts_that_receive_images"] == []
+    assert "no image leaves this machine" in cli(*options).out
 
 
 def test_the_key_is_written_nowhere(cli: Cli, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

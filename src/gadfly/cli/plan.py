@@ -7,7 +7,7 @@ from pathlib import Path
 from gadfly.cli.output import print_json, progress, say, table
 from gadfly.config import Config
 from gadfly.config_checks import named
-from gadfly.doctor.cost import Estimate, Phase, estimates, judges_of, planned_calls, settings_of
+from gadfly.doctor.cost import Estimate, Phase, estimates, judges_of, planned_calls, sees_images, settings_of
 from gadfly.model_config import VerifierConfig
 from gadfly.plain_data import as_plain
 from gadfly.settings import host_of
@@ -29,6 +29,8 @@ def say_plan(config: Config, phase: Phase, as_json: bool) -> None:
     if "target" in calls:
         roles["target"] = named("target", config.target.model)
         roles |= {role: _judge(wiring, judge) for role, judge in judges_of(config).items()}
+    if "annotator" in calls:
+        roles["annotator"] = named("annotator", config.annotator.model)
     sized = estimates(config, phase, images)
     served = {role: url for role in sized if (url := settings_of(config, role).base_url) is not None}
     hub = {role: model for role, model in roles.items() if role not in served and _on_hub(config, role, model)}
@@ -40,7 +42,7 @@ def say_plan(config: Config, phase: Phase, as_json: bool) -> None:
         "models": roles,
         "calls": calls,
         "from_hub": sorted(set(hub.values())),
-        "hosts_that_receive_images": sorted({host_of(url) for url in served.values()}),
+        "hosts_that_receive_images": sorted({host_of(url) for role, url in served.items() if sees_images(role)}),
         "estimates": as_plain(sized),
         "limits": as_plain(config.limits),
     }
@@ -58,10 +60,11 @@ def say_plan(config: Config, phase: Phase, as_json: bool) -> None:
     for model in plan["from_hub"]:
         say(f"{model} is no folder here: it comes from the Hugging Face hub, or from its cache")
     _say_limits(config)
-    if not served:
-        say("All models run in this process: no image leaves this machine.")
+    if not plan["hosts_that_receive_images"]:
+        which = "All models that see them" if served else "All models"
+        say(f"{which} run in this process: no image leaves this machine.")
     for role, url in served.items():
-        say(f"{host_of(url)} would receive images, as the {role}.")
+        say(f"{host_of(url)} would receive {'images' if sees_images(role) else 'questions'}, as the {role}.")
 
 
 def _row(role: str, model: str, url: str | None, calls: int, sized: Estimate | None) -> tuple[str, ...]:

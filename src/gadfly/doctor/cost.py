@@ -17,6 +17,7 @@ CHARS_PER_TOKEN: Final = 4  # of English, about
 QUESTION_TOKENS: Final = 20
 PIXELS_PER_TOKEN: Final = 28 * 28  # Qwen2-VL and its successors; others differ by a factor of a few
 JUDGE_CALLS: Final = 6  # validity, the judge's own answer, agreement; each asked again once where it cannot be read
+ANNOTATOR_CALLS: Final = 2  # likewise
 
 Phase = Literal["train", "sweep"]
 
@@ -33,10 +34,11 @@ class Estimate:
 
 
 def estimate(config: ModelConfig, prompt: str, calls: int, images: Sequence[Image], side_px: int | None) -> Estimate:
-    """The estimate of one role. `prompt` is the name of its longest prompt, `side_px` the limit on the images of all
-    roles; that of a served model is in `config`."""
+    """The estimate of one role. `prompt` is the name of its longest prompt, `images` are what it is shown, if any, and
+    `side_px` is the limit on the images of all roles; that of a served model is in `config`."""
     sides = [side for side in (side_px, config.max_side_px) if side is not None]
-    image_tokens = fmean(_pixels(image, min(sides, default=None)) for image in images) / PIXELS_PER_TOKEN
+    pixels = [_pixels(image, min(sides, default=None)) for image in images]
+    image_tokens = fmean(pixels) / PIXELS_PER_TOKEN if pixels else 0.0
     used = Usage(
         calls=calls,
         prompt_tokens=round(calls * (text_tokens(prompt) + image_tokens)),
@@ -51,14 +53,16 @@ def estimates(config: Config, phase: Phase, images: Sequence[Image]) -> dict[str
     """The estimate of each role that a training or a sweep asks a model for."""
     side_px = config.images.max_side_px
     return {
-        role: estimate(settings_of(config, role), prompt_of(config, role), n, images, side_px)
+        role: estimate(
+            settings_of(config, role), prompt_of(config, role), n, images if sees_images(role) else (), side_px
+        )
         for role, n in planned_calls(config, phase).items()
         if n and asks_a_model(config, role)
     }
 
 
 def planned_calls(config: Config, phase: Phase) -> dict[str, int]:
-    """The most calls of each role; fewer where questions repeat or are INVALID."""
+    """The most calls of each role that a model may have; fewer where questions repeat or are INVALID."""
     if phase == "train" and config.train.method == "sft":
         return {"questioner": 0}
     n = config.train.steps * config.train.probes_per_step if phase == "train" else config.sweep.n
@@ -71,7 +75,13 @@ def planned_calls(config: Config, phase: Phase) -> dict[str, int]:
             judged = {role: calls and calls + asked * judges_of(config)[role].votes for role, calls in judged.items()}
     if config.reward.kind == "uncertainty":
         answered = n * (1 + config.reward.repeats)
-    return {"questioner": asked, "target": answered, **judged}
+    return {"questioner": asked, "target": answered, **judged, **_named(config, n)}
+
+
+def _named(config: Config, n: int) -> dict[str, int]:
+    """Of the annotator, where a run asks it: a judge that knows the scenes names skills itself."""
+    asked = config.annotator.at_once and config.annotator.asks_a_model and not config.verifier.has_oracle
+    return {"annotator": ANNOTATOR_CALLS * n} if asked else {}
 
 
 def judges_of(config: Config) -> dict[str, VerifierConfig]:
@@ -85,6 +95,8 @@ def settings_of(config: Config, role: str) -> ModelConfig:
             return config.questioner
         case "target":
             return config.target
+        case "annotator":
+            return config.annotator
         case _:
             return judges_of(config)[role]
 
@@ -95,6 +107,11 @@ def asks_a_model(config: Config, role: str) -> bool:
     if isinstance(settings, VerifierConfig):
         return settings.kind == "model"
     return role != "questioner" or config.questioner.method != "uniform"
+
+
+def sees_images(role: str) -> bool:
+    """Whether a role is shown the images. Of the annotator no host receives one."""
+    return role != "annotator"
 
 
 def prompt_of(config: Config, role: str) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from gadfly.config import CacheConfig, Config, LimitsConfig
 from gadfly.config_checks import ONE_MODEL_FOR_TWO, judges_itself
-from gadfly.doctor.cost import Phase, asks_a_model, planned_calls, settings_of
+from gadfly.doctor.cost import Phase, asks_a_model, planned_calls, sees_images, settings_of
 from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
 from gadfly.doctor.resources import check_cost, check_memory
 from gadfly.doctor.versions import check_versions
@@ -126,7 +126,7 @@ def _check_roles(wiring: Wiring, phase: Phase, images: list[Image]) -> Iterator[
     if phase == "train":
         yield one_gpu(torch.cuda.device_count(), config.questioner.device)
         yield from told(check_trainee(wiring, images[0]))
-    for role in planned_calls(config, phase):
+    for role in filter(sees_images, planned_calls(config, phase)):
         settings = settings_of(config, role)
         if not asks_a_model(config, role):
             yield from told(_check_without_model(wiring, role, len(images)))

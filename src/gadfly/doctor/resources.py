@@ -15,7 +15,16 @@ import torch
 
 from gadfly.config import Config
 from gadfly.config_checks import named
-from gadfly.doctor.cost import Phase, asks_a_model, estimates, planned_calls, prompt_of, settings_of, text_tokens
+from gadfly.doctor.cost import (
+    Phase,
+    asks_a_model,
+    estimates,
+    planned_calls,
+    prompt_of,
+    sees_images,
+    settings_of,
+    text_tokens,
+)
 from gadfly.doctor.dimensions import dimensions_of, image_tokens, n_adapters, outline, parameters_by_name
 from gadfly.doctor.finding import Finding, Outcome, failed, passed, warned
 from gadfly.doctor.memory import ADAM_BYTES, Dimensions, Memory, Work, asked, trained, weight_bytes
@@ -125,7 +134,7 @@ def _need(config: Config, role: str, phase: Phase, images: Sequence[Image]) -> N
         known = f"by the size in its name the weights alone take {_gb(weights)}" if weights else "no estimate"
         return Need(role, device, shared, None, weights, said + known)
     dims = dimensions_of(model)
-    seen = _image_tokens(config, settings, model.config, images)
+    seen = _image_tokens(config, settings, model.config, images) if sees_images(role) else 0
     tokens = seen + round(text_tokens(prompt_of(config, role))) + settings.max_new_tokens
     if in_training:
         return _trainee(config, device, model, dims, Work(0, tokens, seen, _trainee_bytes(config)))
