@@ -51,7 +51,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--last", type=int, default=20, help="medians are taken over so many steps")
-    parser.add_argument("--simple-steps", type=int, default=3, help="how many of them the straightforward script makes")
+    parser.add_argument("--simple-steps", type=int, default=5, help="how many of them the straightforward script makes")
     parser.add_argument("--images-per-step", type=int, default=16)
     parser.add_argument("--lived", action="store_true", help="each contender lives through all steps (hours)")
     chosen = parser.parse_args()
