@@ -232,8 +232,8 @@ def test_a_probe_that_a_resume_made_anew_is_outside_all_but_its_own_page(tmp_pat
 
 
 def test_a_page_does_not_wait_for_the_browsers_acknowledgement(tmp_path: Path) -> None:
-    """Over one connection, as browsers do. Where the server held a page's end back until its beginning was acknowledged,
-    each would take 40 ms more than it costs."""
+    """Over one connection, as browsers do. Were a page's end held back until its beginning is acknowledged, each would
+    take 40 ms more than it costs."""
     with served(run_of(tmp_path, "W")) as at:
         where = urlsplit(at.root)
         connection = http.client.HTTPConnection("127.0.0.1", where.port or 0, timeout=20)

@@ -49,7 +49,7 @@ def serve(
 
 
 def _listening(port: int) -> socket.socket:
-    # asyncio sends at once (TCP_NODELAY) only where the protocol is named; else a page waits 40 ms for the browser's ACK.
+    # asyncio sends at once (TCP_NODELAY) only where the protocol is named; else a page waits 40 ms for an ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
