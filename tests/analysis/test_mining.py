@@ -182,3 +182,30 @@ def test_nothing_to_search() -> None:
     nothing = np.zeros((0, 0), dtype=bool), np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64), ()
     finds, tested = mine(*nothing, MiningSettings())
     assert finds == [] and len(tested.n_M) == 0
+
+
+def grouped(*groups: tuple[int, float, tuple[int, ...]]) -> tuple[Flags, Flags, Whole]:
+    """Groups of (probes, failure rate, items held), one probe an image; WRONG ones are spread evenly."""
+    n_items = 1 + max((k for *_, held in groups for k in held), default=0)
+    holds, wrong = [], []
+    for n, rate, held in groups:
+        holds += [[k in held for k in range(n_items)]] * n
+        wrong += [int((i + 1) * rate) > int(i * rate) for i in range(n)]
+    return np.array(holds), np.array(wrong), np.arange(len(wrong))
+
+
+def test_among_many_failures_the_next_cause_is_still_found() -> None:
+    """Of a questioner that keeps to what fails: 68% of all is WRONG, so 70% stand out among the rest alone."""
+    holds, wrong, image = grouped((700, 0.95, (0,)), (100, 0.7, (1,)), (400, 0.2, ()))
+    items = ("skill:k.easy", "skill:k.rare")
+    finds, tested = mine(holds, wrong, image, items, MiningSettings())
+    assert [(find.columns, find.n, find.wrong) for find in finds] == [((0,), 700, 665), ((1,), 100, 70)]
+    assert finds[1].q < 0.05 < tested.q_M[[tuple(s) for s in tested.itemset_M_3].index((1, -1, -1))]
+
+
+def test_what_is_asked_comes_before_what_the_right_answer_is() -> None:
+    """A target that says yes too often fails at "no", whatever is asked; hearts it fails at whatever the answer."""
+    items = ("answer:yes_no.no", "concept:heart")
+    holds, wrong, image = grouped((400, 0.7, (0,)), (100, 0.8, (0, 1)), (100, 0.8, (1,)), (600, 0.2, ()))
+    finds, _ = mine(holds, wrong, image, items, MiningSettings())
+    assert [find.columns for find in finds] == [(1,), (0,)]

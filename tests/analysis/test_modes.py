@@ -45,6 +45,18 @@ def test_a_mode_is_found_on_one_half_and_measured_on_the_other_by_hand() -> None
     assert found.images_searched + found.images_measured == 120
 
 
+def test_a_mode_is_compared_with_what_no_mode_holds() -> None:
+    table = judged(
+        world(4000, 800, 1), {frozenset({"skill:counting.c1"}): 0.8, frozenset({"concept:c02"}): 0.7}, 0.2, 1
+    )
+    modes = find_modes(table).modes
+    assert {mode.items for mode in modes} == {("skill:counting.c1",), ("concept:c02",)}
+    there_N = np.array([not is_searched(image) for image in table.images])[table.image_N]
+    in_none_N = there_N & ~table.members(("skill:counting.c1",)) & ~table.members(("concept:c02",))
+    for mode in modes:
+        assert (mode.elsewhere.n, mode.elsewhere.successes) == (in_none_N.sum(), table.wrong_N[in_none_N].sum())
+
+
 def test_which_half_is_a_pure_function_and_about_even() -> None:
     sides = [is_searched((f"{i:064x}",)) for i in range(4000)]
     assert sides == [is_searched((f"{i:064x}",)) for i in range(4000)]

@@ -91,7 +91,7 @@ def hostile_material() -> Material:
     done = after(material)
     assert done.transfer is not None and done.noise is not None
     named = {one.key: WRONG for one in probes}
-    (over,) = done.transfer.modes.values()
+    over, *_ = done.transfer.modes.values()
     targets = tuple(replace(done.transfer.targets[0], name=text, phase=text, probes=probes) for text in HOSTILE[:9])
     transfer = replace(
         done.transfer,

@@ -9,7 +9,7 @@ Suffixes: N probes, K items, M itemsets, I images, J items by which an itemset m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,9 @@ class MiningSettings:
     where so few could not be told from chance were all of them WRONG (`_least_testable`). A find has
     WRONG answers on `min_wrong_images` images (the glossary's bound of a failing combination), and a rate at least
     `min_excess` above the rate elsewhere: with enough probes any difference is significant, and a few points are not
-    worth a name. `false_discovery_rate` is that of statistics, over all itemsets tested.
+    worth a name. What is compared with the probes that no find holds must exceed their rate by `min_over_rest`: they
+    are what is left over, chosen for failing little, and a good deal is above that without being a weakness.
+    `false_discovery_rate` is that of statistics, over all itemsets tested.
     """
 
     min_probes: int = 10
@@ -40,6 +42,7 @@ class MiningSettings:
     min_wrong_images: int = 5
     max_items: int = 3
     min_excess: float = 0.05
+    min_over_rest: float = 0.25
     false_discovery_rate: float = 0.05
     max_finds: int = 50
 
@@ -49,7 +52,8 @@ class Tested:
     """Every itemset that was tested: its items (columns, ascending, padded with -1), its counts, and its test.
 
     `p_M` is the one-sided p-value of its rate against the overall one, `q_M` that after Benjamini and Hochberg, `z_M`
-    the signed root of the deviance, which orders them, `effect_M` the design effect."""
+    the signed root of the deviance, which orders them, `excess_M` how far its rate is above that of all other probes,
+    `effect_M` the design effect."""
 
     itemset_M_3: Whole
     n_M: Floats
@@ -60,6 +64,7 @@ class Tested:
     p_M: Floats
     q_M: Floats
     z_M: Floats
+    excess_M: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +83,64 @@ class Find:
 CANDIDATES = 2000
 """So many of the strongest significant itemsets are compared with each other. Nearly all are overlaps of a few."""
 
+ROUNDS = 3
+"""So often candidates are chosen at most, each time against what the finds before left."""
+
+LATE = "answer:yes_no"
+"""Items that say whether yes or no is right explain what nothing else does: a target that likes to say yes fails
+wherever no is right, and that would hide whatever else it fails at."""
+
 
 def mine(
     holds_N_K: Flags, wrong_N: Flags, image_N: Whole, items: tuple[str, ...], settings: MiningSettings
 ) -> tuple[list[Find], Tested]:
-    """The finds, strongest first, and all that was tested. Rows of one image must be neighbours."""
+    """The finds, strongest first, and all that was tested. Rows of one image must be neighbours.
+
+    Candidates must first stand out among all probes, then among those that no find holds: who asks mostly about what
+    fails has few others, and among so many failures the next cause does not stand out."""
     tested = try_all(holds_N_K, wrong_N, image_N, items, settings)
-    rate = float(wrong_N.mean()) if len(wrong_N) else 0.0
-    share_M = tested.n_M / max(len(wrong_N), 1)
-    # excess over elsewhere: (r - p) / (1 - share), with p the overall rate
-    excess_M = (tested.wrong_M / np.maximum(tested.n_M, 1) - rate) / np.maximum(1 - share_M, 1e-9)
-    chosen_M = (tested.q_M <= settings.false_discovery_rate) & (tested.wrong_images_M >= settings.min_wrong_images)
-    chosen_M &= excess_M >= settings.min_excess
-    chosen_M &= ~_redundant(tested, chosen_M, len(items))
-    candidates = np.flatnonzero(chosen_M)
-    candidates = candidates[np.lexsort((candidates, -tested.z_M[candidates]))][:CANDIDATES]
-    kept = _distinct(holds_N_K, wrong_N, items, tested, candidates, settings)
-    return [_find(tested, m) for m in kept], tested
+    against, background = tested, float(wrong_N.mean()) if len(wrong_N) else 0.0
+    worth_M = _stands_out(tested, settings.min_excess, settings)
+    kept: list[int] = []
+    for nth in range(ROUNDS):
+        if nth > 0:
+            against = _tested_against(tested, background)
+            worth_M |= _stands_out(against, settings.min_over_rest, settings)
+        kept = _distinct(holds_N_K, wrong_N, items, tested, _candidates(against, worth_M, len(items)), settings)
+        held_N = _held(holds_N_K, tested, kept)
+        left = float(wrong_N[~held_N].mean()) if not held_N.all() else background
+        if left >= background:
+            break
+        background = left
+    return [_find(against, m) for m in kept], tested
+
+
+def _stands_out(tested: Tested, min_excess: float, settings: MiningSettings) -> Flags:
+    """Which itemsets have a rate reliably, and by so much, above the one that they are tested against."""
+    out_M: Flags = (tested.q_M <= settings.false_discovery_rate) & (tested.excess_M >= min_excess)
+    return out_M & (tested.wrong_images_M >= settings.min_wrong_images)
+
+
+def _candidates(tested: Tested, worth_M: Flags, n_items: int) -> Whole:
+    """Those of some itemsets that say more than a smaller one, strongest first."""
+    candidates = np.flatnonzero(worth_M & ~_redundant(tested, worth_M, n_items))
+    return candidates[np.lexsort((candidates, -tested.z_M[candidates]))][:CANDIDATES]
+
+
+def _held(holds_N_K: Flags, tested: Tested, kept: list[int]) -> Flags:
+    """Which probes any of these itemsets holds."""
+    held_N = np.zeros(len(holds_N_K), dtype=np.bool_)
+    for m in kept:
+        held_N |= holds_N_K[:, _columns(tested, m)].all(axis=1)
+    return held_N
+
+
+def _tested_against(tested: Tested, rate: float) -> Tested:
+    """The same itemsets, tested against a rate that is not their own and all others'."""
+    fixed_M = np.full(len(tested.n_M), np.clip(rate, 1e-9, 1 - 1e-9))
+    p_M, z_M = tail(tested.n_M, tested.wrong_M, tested.effect_M, fixed_M)
+    q_M = false_discovery_control(p_M, method="bh")
+    return replace(tested, p_M=p_M, q_M=q_M, z_M=z_M, excess_M=tested.wrong_M / tested.n_M - rate)
 
 
 def try_all(
@@ -189,14 +235,16 @@ def _tested(itemset_M_3: Whole, sums_M_7: Floats, wrong_N: Flags, image_N: Whole
     n_M, wrong_M, images_M, squared_M, products_M, trials_squared_M, wrong_images_M = sums_M_7.T
     if not len(n_M):
         nothing = np.zeros(0)
-        return Tested(itemset_M_3, *[nothing] * 8)
+        return Tested(itemset_M_3, *[nothing] * 9)
     effect_M, _ = design_effects(Sums(wrong_M, n_M, images_M, squared_M, products_M, trials_squared_M))
     # An itemset's own effect is measured on few images and may come out low by chance; the correlation of all probes
     # about one image is measured on many: 1 + (mean cluster size - 1) · correlation (Kish, Survey Sampling, 1965).
     effect_M = np.maximum(effect_M, 1 + (trials_squared_M / n_M - 1) * _likeness(wrong_N, image_N))
     p_M, z_M = tail_within(n_M, wrong_M, effect_M, len(wrong_N), int(wrong_N.sum()))
     q_M = false_discovery_control(p_M, method="bh")
-    return Tested(itemset_M_3, n_M, wrong_M, images_M, wrong_images_M, effect_M, p_M, q_M, z_M)
+    rate, share_M = float(wrong_N.mean()), n_M / len(wrong_N)
+    excess_M = (wrong_M / n_M - rate) / np.maximum(1 - share_M, 1e-9)  # r - (p - share · r) / (1 - share)
+    return Tested(itemset_M_3, n_M, wrong_M, images_M, wrong_images_M, effect_M, p_M, q_M, z_M, excess_M)
 
 
 def _likeness(wrong_N: Flags, image_N: Whole) -> float:
@@ -254,6 +302,8 @@ def _distinct(
     covering of Lavrač et al., JMLR 5, 2004, with expected rates for weights). So neither a part of a mode nor a mixture
     of a mode with harmless probes is taken for another one; a worse part of a mode, or what is left of a mixture, is.
 
+    Whether yes or no is right (`LATE`) comes after all else.
+
     The strongest may be a mixture itself, of several modes with harmless probes, since it has more failures than each
     of them. Then the worst of its parts is taken in its place (`mixtures.py`).
 
@@ -271,7 +321,9 @@ def _distinct(
     left = np.ones(len(candidates), dtype=np.bool_)
     kept: list[int] = []
     p, z = tested.p_M[candidates], tested.z_M[candidates]
-    simplicity = [_complexity([items[k] for k in _columns(tested, m)]) for m in candidates]
+    named = [[items[k] for k in _columns(tested, m)] for m in candidates]
+    simplicity = [_complexity(some) for some in named]
+    early = np.array([not any(item.startswith(LATE) for item in some) for some in named])
     while len(kept) < settings.max_finds:
         expected = groups.sums(expected_N)
         if kept:
@@ -281,7 +333,8 @@ def _distinct(
         eligible &= p <= _threshold(p[eligible], len(kept), len(tested.n_M), settings.false_discovery_rate)
         if not eligible.any():
             break
-        best = int(np.argmax(np.where(eligible, z, -np.inf)))
+        first = eligible & early
+        best = int(np.argmax(np.where(first if first.any() else eligible, z, -np.inf)))
         while (part := groups.in_place_of(best, eligible, wrong_N, expected_N)) is not None:
             best = part
         same = np.flatnonzero(eligible & groups.same(best))

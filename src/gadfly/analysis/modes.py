@@ -23,6 +23,8 @@ from gadfly.analysis.training import Mean, clustered_mean
 from gadfly.analysis.wording import describe, title
 from gadfly.records import ProbeKey
 
+Flags = NDArray[np.bool_]
+
 MAX_EVIDENCE = 20
 
 
@@ -63,11 +65,11 @@ class Confirming:
 class Mode:
     """A set of items on which the target's failure rate is reliably above its rate elsewhere.
 
-    `failure` is the failure rate on the half of the images that was not searched, `elsewhere` that of all other probes
-    there, `lift` their ratio. `held_up` says whether the lift's interval lies above 1, None where the half says nothing
-    of the mode. `depth` is the mean depth of its WRONG probes. `evidence` are WRONG probes of both halves, the most
-    telling first. `confirmed_failure` is the rate on the confirming probes, once there are any, and `confirming` what
-    it rests on.
+    `failure` is the failure rate on the half of the images that was not searched, `elsewhere` that of the probes there
+    that no mode holds (of all others, where each probe is in some mode), `lift` their ratio. `held_up` says whether the
+    lift's interval lies above 1, None where the half says nothing of the mode. `depth` is the mean depth of its WRONG
+    probes. `evidence` are WRONG probes of both halves, the most telling first. `confirmed_failure` is the rate on the
+    confirming probes, once there are any, and `confirming` what it rests on.
 
     `id` depends on the items only: it is the same in every run and does not change as probes are added.
     """
@@ -140,7 +142,9 @@ def find_modes(
         n_tested = len(tested.n_M)
         if n_tested == 0:
             reason = f"nothing is shared by {settings.min_probes} probes about {settings.min_images} images"
-    modes = [_mode(table, find, ~searched_N, known) for find in finds]
+    found = [(find, tuple(sorted(table.items[k] for k in find.columns))) for find in finds]
+    in_none_N = ~np.any([table.members(items) for _, items in found], axis=0) if found else ~searched_N
+    modes = [_mode(table, find, items, ~searched_N, in_none_N, known) for find, items in found]
     modes.sort(key=lambda mode: (mode.held_up is not True, -_explained(mode), mode.id))
     return ModeSearch(
         tuple(modes),
@@ -154,7 +158,7 @@ def find_modes(
     )
 
 
-def _reason(table: ItemTable, searched_N: NDArray[np.bool_], settings: MiningSettings) -> str | None:
+def _reason(table: ItemTable, searched_N: Flags, settings: MiningSettings) -> str | None:
     if not len(table.probes):
         return "no question was both valid and judged"
     if not table.wrong_N.any():
@@ -172,11 +176,18 @@ def _reason(table: ItemTable, searched_N: NDArray[np.bool_], settings: MiningSet
     return None
 
 
-def _mode(table: ItemTable, find: Find, measured_N: NDArray[np.bool_], known: KnownFailures | None) -> Mode:
-    items = tuple(sorted(table.items[k] for k in find.columns))
+def _mode(
+    table: ItemTable,
+    find: Find,
+    items: tuple[str, ...],
+    measured_N: Flags,
+    in_none_N: Flags,
+    known: KnownFailures | None,
+) -> Mode:
     members_N = table.members(items)
+    others_N = background(members_N, in_none_N, measured_N)
     inside = rate_by_image(table.wrong_N, table.image_N, members_N & measured_N)
-    outside = rate_by_image(table.wrong_N, table.image_N, ~members_N & measured_N)
+    outside = rate_by_image(table.wrong_N, table.image_N, others_N)
     ratio = lift(inside, outside)
     wrong = np.flatnonzero(members_N & table.wrong_N)
     return Mode(
@@ -193,6 +204,13 @@ def _mode(table: ItemTable, find: Find, measured_N: NDArray[np.bool_], known: Kn
         evidence=_evidence(table, wrong),
         novelty=None if known is None else novelty(items, known),
     )
+
+
+def background(members_N: Flags, in_none_N: Flags, measured_N: Flags) -> Flags:
+    """The measured probes that a mode's are compared with: those in no mode. Among all others, other modes would hide
+    it, the more the better a questioner keeps to what fails. Where every probe is in some mode, all others."""
+    in_none_N = in_none_N & measured_N
+    return in_none_N if in_none_N.any() else ~members_N & measured_N
 
 
 def holds_up(inside: Rate, outside: Rate, ratio: Estimate) -> bool | None:
