@@ -185,7 +185,7 @@ def _mode(
     known: KnownFailures | None,
 ) -> Mode:
     members_N = table.members(items)
-    others_N = background(members_N, in_none_N, measured_N)
+    others_N = _background(members_N, in_none_N, measured_N)
     inside = rate_by_image(table.wrong_N, table.image_N, members_N & measured_N)
     outside = rate_by_image(table.wrong_N, table.image_N, others_N)
     ratio = lift(inside, outside)
@@ -206,13 +206,6 @@ def _mode(
     )
 
 
-def background(members_N: Flags, in_none_N: Flags, measured_N: Flags) -> Flags:
-    """The measured probes that a mode's are compared with: those in no mode. Among all others, other modes would hide
-    it, the more the better a questioner keeps to what fails. Where every probe is in some mode, all others."""
-    in_none_N = in_none_N & measured_N
-    return in_none_N if in_none_N.any() else ~members_N & measured_N
-
-
 def holds_up(inside: Rate, outside: Rate, ratio: Estimate) -> bool | None:
     """Whether a rate is reliably above the one elsewhere, `ratio` being their ratio; None without probes."""
     if inside.low is None or outside.high is None:
@@ -220,6 +213,13 @@ def holds_up(inside: Rate, outside: Rate, ratio: Estimate) -> bool | None:
     if ratio.low is None:  # nothing else ever failed
         return inside.low > outside.high
     return ratio.low > 1
+
+
+def _background(members_N: Flags, in_none_N: Flags, measured_N: Flags) -> Flags:
+    """The measured probes that a mode's are compared with: those in no mode. Among all others, other modes would hide
+    it, the more the better a questioner keeps to what fails. Where every probe is in some mode, all others."""
+    in_none_N = in_none_N & measured_N
+    return in_none_N if in_none_N.any() else ~members_N & measured_N
 
 
 def _explained(mode: Mode) -> float:

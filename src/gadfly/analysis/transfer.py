@@ -22,7 +22,7 @@ from scipy.special import stdtr, stdtrit
 from gadfly.analysis.clustered import lift, rate_by_image
 from gadfly.analysis.comparison import Contrast, contrast
 from gadfly.analysis.confirmation import ItemsOf
-from gadfly.analysis.modes import Mode, background, covers, holds_up, is_searched
+from gadfly.analysis.modes import Mode, covers, holds_up, is_searched
 from gadfly.analysis.rates import FDR, Rate, Rates, distinct, image_key, rates
 from gadfly.analysis.statistics import Estimate
 from gadfly.records import Probe, Verdict
@@ -122,12 +122,11 @@ def transfers(
     places = [(probe.key.step, probe.key.index) for probe in asked]
     tables = {name: _Verdicts(asked, places, some) for name, some in others.items()}
     own = _Verdicts(asked, places, asked)
-    members_M_N = [np.array([covers(mode, held[probe.key]) for probe in asked], dtype=np.bool_) for mode in modes]
-    in_none_N = ~np.any(members_M_N, axis=0) if modes else np.ones(len(asked), dtype=np.bool_)
     found = []
-    for mode, members_N in zip(modes, members_M_N, strict=True):
-        mine = own.on(members_N, in_none_N)
-        theirs = {name: table.on(members_N, in_none_N, mine) for name, table in tables.items()}
+    for mode in modes:
+        members_N = np.array([covers(mode, held[probe.key]) for probe in asked], dtype=np.bool_)
+        mine = own.on(members_N)
+        theirs = {name: table.on(members_N, mine) for name, table in tables.items()}
         found.append(
             ModeTransfer(
                 mode.id, mode.name, mine, theirs, standing(mine, list(theirs.values())), reach(mine, theirs.values())
@@ -187,11 +186,10 @@ class _Verdicts:
         self._wrong_N: NDArray[np.bool_] = np.array([verdict is Verdict.WRONG for verdict in said], dtype=np.bool_)
         self._image_N = np.array([images[image_key(probe)] for probe in asked], dtype=np.int64)
 
-    def on(self, members_N: NDArray[np.bool_], in_none_N: NDArray[np.bool_], own: OnTarget | None = None) -> OnTarget:
-        """The rates inside of a mode and on what no mode holds. `own` is the run's target there, None for itself."""
-        others_N = background(members_N, in_none_N, self._valid_N)
+    def on(self, members_N: NDArray[np.bool_], own: OnTarget | None = None) -> OnTarget:
+        """The rates inside and outside of a mode. `own` is the run's target there, None for that one itself."""
         inside = rate_by_image(self._wrong_N, self._image_N, members_N & self._valid_N)
-        outside = rate_by_image(self._wrong_N, self._image_N, others_N)
+        outside = rate_by_image(self._wrong_N, self._image_N, ~members_N & self._valid_N)
         ratio = lift(inside, outside)
         if holds_up(inside, outside, ratio):
             sharing = Sharing.HAS
