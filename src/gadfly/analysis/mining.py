@@ -106,8 +106,8 @@ def mine(
         if nth > 0:
             against = _tested_against(tested, background)
             worth_M |= _stands_out(against, settings.min_over_rest, settings)
-        kept = _distinct(holds_N_K, wrong_N, items, tested, _candidates(against, worth_M, len(items)), settings)
-        held_N = _held(holds_N_K, tested, kept)
+        candidates = _candidates(against, worth_M, len(items))
+        kept, held_N = _distinct(holds_N_K, wrong_N, items, tested, candidates, settings)
         left = float(wrong_N[~held_N].mean()) if not held_N.all() else background
         if left >= background:
             break
@@ -125,14 +125,6 @@ def _candidates(tested: Tested, worth_M: Flags, n_items: int) -> Whole:
     """Those of some itemsets that say more than a smaller one, strongest first."""
     candidates = np.flatnonzero(worth_M & ~_redundant(tested, worth_M, n_items))
     return candidates[np.lexsort((candidates, -tested.z_M[candidates]))][:CANDIDATES]
-
-
-def _held(holds_N_K: Flags, tested: Tested, kept: list[int]) -> Flags:
-    """Which probes any of these itemsets holds."""
-    held_N = np.zeros(len(holds_N_K), dtype=np.bool_)
-    for m in kept:
-        held_N |= holds_N_K[:, _columns(tested, m)].all(axis=1)
-    return held_N
 
 
 def _tested_against(tested: Tested, rate: float) -> Tested:
@@ -294,8 +286,8 @@ def _distinct(
     tested: Tested,
     candidates: Whole,
     settings: MiningSettings,
-) -> list[int]:
-    """The itemsets that each explain failures of their own, strongest first.
+) -> tuple[list[int], Flags]:
+    """(The itemsets that each explain failures of their own, strongest first; which probes any of them holds.)
 
     One after another the strongest is taken; then every probe is expected to fail at the highest rate of those taken
     that hold it, or else at the rate of the probes that none holds, and the others must beat that (the weighted
@@ -311,13 +303,13 @@ def _distinct(
     itemsets because they overlap with a mode; their number would raise its bound, and what is false among the few that
     are kept would be far more than 5%. Against what the modes taken explain, the overlaps are no discoveries any
     more."""
+    covered_N = np.zeros(len(wrong_N), dtype=np.bool_)
     if not len(candidates):
-        return []
+        return [], covered_N
     rows_of = [np.flatnonzero(holds_N_K[:, _columns(tested, m)].all(axis=1)) for m in candidates]
     groups = Groups(rows_of, tested.effect_M[candidates], len(wrong_N), settings.min_probes, settings.min_excess)
     n, wrong, effect = tested.n_M[candidates], tested.wrong_M[candidates], tested.effect_M[candidates]
     expected_N = np.full(len(wrong_N), wrong_N.mean())
-    covered_N = np.zeros(len(wrong_N), dtype=np.bool_)
     left = np.ones(len(candidates), dtype=np.bool_)
     kept: list[int] = []
     p, z = tested.p_M[candidates], tested.z_M[candidates]
@@ -346,7 +338,7 @@ def _distinct(
         expected_N[raised] = np.maximum(expected_N[raised], wrong_N[raised].mean())
         covered_N[members] = True
         expected_N[~covered_N] = wrong_N[~covered_N].mean() if not covered_N.all() else 0.0
-    return kept
+    return kept, covered_N
 
 
 def _threshold(p: Floats, n_kept: int, n_tested: int, false_discovery_rate: float) -> float:
