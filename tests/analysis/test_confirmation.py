@@ -37,7 +37,7 @@ def afresh(n: int, n_wrong: int, n_images: int, n_reworded: int, start: int = 0)
 
 
 def confirmed(made: Sequence[Probe], mode: Mode = HEART) -> Mode:
-    search = ModeSearch((mode,), 1, 1, 1, 1, 1, 0, None)
+    search = ModeSearch((mode,), 1, 1, 1, 1, 1, 0, 0, None)
     (found,) = with_confirmations(search, SOURCE, {mode.id: made}, items_of, BASE).modes
     return found
 
@@ -86,7 +86,7 @@ def test_only_fresh_valid_probes_of_the_mode_count_and_each_once() -> None:
 def test_what_was_made_for_another_mode_counts_for_none_but_that() -> None:
     """Red hearts that were asked for the sake of reds would make hearts fail as reds do."""
     red = made_mode("concept:red?")
-    search = ModeSearch((HEART, red), 1, 1, 1, 1, 1, 0, None)
+    search = ModeSearch((HEART, red), 1, 1, 1, 1, 1, 0, 0, None)
     for made_for in ({red.id: [*afresh(30, 20, 30, 0)]}, {}):
         first, second = with_confirmations(search, SOURCE, made_for, items_of, BASE).modes
         assert first is HEART and first.confirmation is Confirmation.UNTESTED
@@ -94,7 +94,7 @@ def test_what_was_made_for_another_mode_counts_for_none_but_that() -> None:
 
 
 def test_without_a_base_rate_nothing_is_confirmed() -> None:
-    search = ModeSearch((HEART,), 1, 1, 1, 1, 1, 0, None)
+    search = ModeSearch((HEART,), 1, 1, 1, 1, 1, 0, 0, None)
     made = {HEART.id: afresh(30, 30, 30, 15)}
     (mode,) = with_confirmations(search, SOURCE, made, items_of, Rate(None, None, None, 0, 0)).modes
     assert mode.confirmation is Confirmation.NOT_CONFIRMED

@@ -49,10 +49,12 @@ def test_a_mode_is_compared_with_what_no_mode_holds() -> None:
     table = judged(
         world(4000, 800, 1), {frozenset({"skill:counting.c1"}): 0.8, frozenset({"concept:c02"}): 0.7}, 0.2, 1
     )
-    modes = find_modes(table).modes
+    found = find_modes(table)
+    modes = found.modes
     assert {mode.items for mode in modes} == {("skill:counting.c1",), ("concept:c02",)}
     there_N = np.array([not is_searched(image) for image in table.images])[table.image_N]
     in_none_N = there_N & ~table.members(("skill:counting.c1",)) & ~table.members(("concept:c02",))
+    assert found.n_in_none == in_none_N.sum()
     for mode in modes:
         assert (mode.elsewhere.n, mode.elsewhere.successes) == (in_none_N.sum(), table.wrong_N[in_none_N].sum())
 

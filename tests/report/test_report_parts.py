@@ -320,6 +320,17 @@ def test_labels_of_another_phase_correct_as_if_it_erred_alike_and_lead_nowhere()
     assert "they do not suffice to correct them" in page
 
 
+def test_a_mode_s_page_says_what_its_rate_is_compared_with() -> None:
+    material = material_of(ordinary())
+    findings = material.findings
+    assert findings.search.n_in_none > 0
+    everywhere = replace(findings.search, n_in_none=0)
+    for search, among in ((findings.search, "where no failure mode is"), (everywhere, "all other questions")):
+        site = build_site(replace(material, findings=replace(findings, search=search)), open_image)
+        assert among in mode_page(site, site.modes[0])
+    assert "where no failure mode is" not in mode_page(site, site.modes[0])
+
+
 def test_modes_say_what_held_afresh_who_shares_them_and_when_to_read_them() -> None:
     material = followed()
     site = build_site(material, open_image)

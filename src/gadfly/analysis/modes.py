@@ -94,7 +94,8 @@ class ModeSearch:
     """The modes, those that held up first and then by the failures they explain; and what was searched.
 
     `n_tested` itemsets were tested on `n_searched` probes about `images_searched` images; `n_measured` probes about
-    `images_measured` others measured what was found. `reason` says why nothing could be searched, where that is so."""
+    `images_measured` others measured what was found, and no mode holds `n_in_none` of these. `reason` says why nothing
+    could be searched, where that is so."""
 
     modes: tuple[Mode, ...]
     n_tested: int
@@ -102,6 +103,7 @@ class ModeSearch:
     images_searched: int
     n_measured: int
     images_measured: int
+    n_in_none: int
     n_without_skills: int
     reason: str | None
 
@@ -141,7 +143,9 @@ def find_modes(
         if n_tested == 0:
             reason = f"nothing is shared by {settings.min_probes} probes about {settings.min_images} images"
     found = [(find, tuple(sorted(table.items[k] for k in find.columns))) for find in finds]
-    in_none_N = ~np.any([table.members(items) for _, items in found], axis=0) if found else ~searched_N
+    in_none_N = ~searched_N
+    for _, items in found:
+        in_none_N &= ~table.members(items)
     modes = [_mode(table, find, items, ~searched_N, in_none_N, known) for find, items in found]
     modes.sort(key=lambda mode: (mode.held_up is not True, -_explained(mode), mode.id))
     return ModeSearch(
@@ -151,6 +155,7 @@ def find_modes(
         images_searched=int(searched_I.sum()),
         n_measured=int((~searched_N).sum()),
         images_measured=int((~searched_I).sum()),
+        n_in_none=int(in_none_N.sum()),
         n_without_skills=table.n_without_skills,
         reason=reason,
     )
@@ -216,7 +221,6 @@ def holds_up(inside: Rate, outside: Rate, ratio: Estimate) -> bool | None:
 def _background(members_N: Flags, in_none_N: Flags, measured_N: Flags) -> Flags:
     """The measured probes that a mode's are compared with: those in no mode. Among all others, other modes would hide
     it, the more the better a questioner keeps to what fails. Where every probe is in some mode, all others."""
-    in_none_N = in_none_N & measured_N
     return in_none_N if in_none_N.any() else ~members_N & measured_N
 
 
