@@ -321,3 +321,21 @@ def test_a_long_stage_is_never_silent(capsys: pytest.CaptureFixture[str], monkey
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in said] == ["training"] * 5 + ["measuring"]
     assert said[-1] == "measuring: 5/10, 40 s, about 40 s left"
+
+
+def test_the_time_left_of_what_is_taken_up_again_comes_from_what_was_done_since(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """90 of 100 cells were there; one takes 10 minutes. Before the first is done nothing is known of the time left."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with progress("cells") as bar:
+        bar.update(90, 100, "b, seed 1")
+        now += 300
+        bar.update(90, 100, "b, seed 1")
+        now += 300
+        bar.update(91, 100, "c, seed 1")
+    assert capsys.readouterr().err.splitlines() == [
+        "cells: 90/100, 5 min 0 s  b, seed 1",
+        "cells: 91/100, 10 min 0 s, about 1 h 30 min left  c, seed 1",
+    ]

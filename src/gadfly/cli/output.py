@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LOG_WIDTH = 150  # of tables that go to a file or a pipe
 _QUIET_S = 2.0  # what is over sooner needs no word about progress in a log
 _SILENCE_S = 30.0  # no log stays without a word for longer, if there is anything to say
+_SECONDS_SAY_LITTLE = 120.0  # a longer time is told in minutes or hours
 
 
 def console() -> Console:
@@ -140,17 +141,20 @@ class _TerminalBar:
 
 @final
 class _Lines:
-    """Progress for logs: a line for every tenth of the way, none for what is over in a moment."""
+    """Progress for logs: a line for every tenth of the way, none for what is over in a moment. The time left is
+    reckoned from the first word on: what is taken up again is not all done in this time."""
 
     def __init__(self, terminal: Console, title: str) -> None:
         self._terminal, self._title = terminal, title
         self._began = self._spoke = time.monotonic()
         self._tenth = 0
+        self._first: tuple[int, float] | None = None
 
     def update(self, done: int, total: int, said: str = "", title: str | None = None) -> None:
         now = time.monotonic()
         if title is not None and title != self._title:
-            self._title, self._began, self._spoke, self._tenth = title, now, now, 0
+            self._title, self._began, self._spoke, self._tenth, self._first = title, now, now, 0, None
+        there, since = self._first = self._first or (done, now)
         tenth = 10 * done // max(1, total)
         silence = now - self._spoke
         if silence < _QUIET_S or (tenth == self._tenth and silence < _SILENCE_S):
@@ -158,7 +162,14 @@ class _Lines:
         from rich.text import Text
 
         self._tenth, self._spoke = tenth, now
-        elapsed = now - self._began
-        left = f", about {elapsed * (total - done) / done:.0f} s left" if 0 < done < total else ""
-        line = f"{self._title}: {done}/{total}, {elapsed:.0f} s{left}  {said}"
+        left = ""
+        if there < done < total:
+            left = f", about {_span((now - since) * (total - done) / (done - there))} left"
+        line = f"{self._title}: {done}/{total}, {_span(now - self._began)}{left}  {said}"
         self._terminal.print(Text(line.rstrip()), soft_wrap=True)
+
+
+def _span(seconds: float) -> str:
+    from gadfly.report.wording import duration
+
+    return f"{seconds:.0f} s" if seconds < _SECONDS_SAY_LITTLE else duration(seconds)
