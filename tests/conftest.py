@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from cli_calls import Cli, Said
 
 # As the command line itself sets it, which is too late here: the libraries are loaded by then.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+# A shell's background job ignores Ctrl-C, and so would every process that it starts: those that tests interrupt too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about what else the machine does, and what is imported in it, than about the code.
 settings.register_profile("gadfly", deadline=None)
