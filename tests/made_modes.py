@@ -21,7 +21,7 @@ def made_mode(*items: str, held_up: bool | None = True, evidence: tuple[ProbeKey
         elsewhere=Rate(0.2, 0.1, 0.3, 100, 20),
         lift=Estimate(3.0, 2.0, 4.0),
         held_up=held_up,
-        found=Found(100, 60, 50, 30, 0.001),
+        found=Found(100, 60, 50, 30, 0.001, matched=None),
         depth=Mean(None, None, None, 0),
         evidence=evidence,
     )

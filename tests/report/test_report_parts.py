@@ -331,6 +331,18 @@ def test_a_mode_s_page_says_what_its_rate_is_compared_with() -> None:
     assert "where no failure mode is" not in mode_page(site, site.modes[0])
 
 
+def test_a_mode_found_among_questions_of_the_same_skills_says_by_how_much() -> None:
+    material = material_of(ordinary())
+    search = material.findings.search
+    mode = replace(search.modes[0], found=replace(search.modes[0].found, matched=0.172))
+    findings = replace(material.findings, search=replace(search, modes=(mode, *search.modes[1:])))
+    site = build_site(replace(material, findings=findings), open_image)
+    said = "17 points more than other questions that need the same skills"
+    assert said in mode_page(site, site.modes[0])
+    plain = build_site(material, open_image)
+    assert "need the same skills" not in mode_page(plain, plain.modes[0])
+
+
 def test_modes_say_what_held_afresh_who_shares_them_and_when_to_read_them() -> None:
     material = followed()
     site = build_site(material, open_image)

@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 
 from gadfly.analysis.clustered import Sums, design_effects, tail, tail_within
 from gadfly.analysis.items import KINDS, is_special_case, kind_of
+from gadfly.analysis.matched import Difference, differences
 from gadfly.analysis.mixtures import REDUNDANT, Groups
 from gadfly.analysis.statistics import Floats
 
@@ -33,7 +34,8 @@ class MiningSettings:
     WRONG answers on `min_wrong_images` images (the glossary's bound of a failing combination), and a rate at least
     `min_excess` above the rate elsewhere: with enough probes any difference is significant, and a few points are not
     worth a name. What is compared with the probes that no find holds must exceed their rate by `min_over_rest`: they
-    are what is left over, chosen for failing little, and a good deal is above that without being a weakness.
+    are what is left over, chosen for failing little, and a good deal is above that without being a weakness. What is
+    compared with questions that need the same skills must exceed their rate by `min_over_matched`.
     `false_discovery_rate` is that of statistics, over all itemsets tested.
     """
 
@@ -43,6 +45,7 @@ class MiningSettings:
     max_items: int = 3
     min_excess: float = 0.05
     min_over_rest: float = 0.25
+    min_over_matched: float = 0.10
     false_discovery_rate: float = 0.05
     max_finds: int = 50
 
@@ -70,7 +73,8 @@ class Tested:
 @dataclass(frozen=True, slots=True)
 class Find:
     """An itemset on which the rate is reliably higher: its columns, and what the searched half showed of it. A rate
-    measured here is too high, since it was chosen for being high."""
+    measured here is too high, since it was chosen for being high. `matched` is by how much it is higher than on
+    questions that need the same skills, where that is why it was found."""
 
     columns: tuple[int, ...]
     n: int
@@ -78,6 +82,7 @@ class Find:
     images: int
     wrong_images: int
     q: float
+    matched: float | None
 
 
 CANDIDATES = 2000
@@ -96,9 +101,11 @@ def mine(
 ) -> tuple[list[Find], Tested]:
     """The finds, strongest first, and all that was tested. Rows of one image must be neighbours.
 
-    Candidates must first stand out among all probes, then among those that no find holds: who asks mostly about what
-    fails has few others, and among so many failures the next cause does not stand out."""
+    First come the concepts that make a difference among questions that need the same skills. Other candidates must
+    stand out among all probes first, then among those that no find holds: who asks mostly about what fails has few
+    others, and among so many failures the next cause does not stand out."""
     tested = try_all(holds_N_K, wrong_N, image_N, items, settings)
+    matched = _matched(holds_N_K, wrong_N, items, tested, settings)
     against, background = tested, float(wrong_N.mean()) if len(wrong_N) else 0.0
     worth_M = _stands_out(tested, settings.min_excess, settings)
     kept: list[int] = []
@@ -107,12 +114,37 @@ def mine(
             against = _tested_against(tested, background)
             worth_M |= _stands_out(against, settings.min_over_rest, settings)
         candidates = _candidates(against, worth_M, len(items))
-        kept, held_N = _distinct(holds_N_K, wrong_N, items, tested, candidates, settings)
+        kept, held_N = _distinct(holds_N_K, wrong_N, items, tested, list(matched), candidates, settings)
         left = float(wrong_N[~held_N].mean()) if not held_N.all() else background
         if left >= background:
             break
         background = left
-    return [_find(against, m) for m in kept], tested
+    return [_find(against, m, matched.get(m)) for m in kept], tested
+
+
+def _matched(
+    holds_N_K: Flags, wrong_N: Flags, items: tuple[str, ...], tested: Tested, settings: MiningSettings
+) -> dict[int, Difference]:
+    """By itemset, of one item each: the concepts that make a difference among questions that need the same skills.
+
+    Only concepts: what an answer is, or an image, makes a difference to some skills and none to others as a rule, and
+    would be a mixture by itself."""
+    kinds = np.array([kind_of(item) for item in items])
+    skills, concepts = np.flatnonzero(kinds == "skill"), np.flatnonzero(kinds == "concept")
+    others = [k for k, item in enumerate(items) if kinds[k] not in ("skill", "concept") and not item.startswith(LATE)]
+    rows = np.flatnonzero((tested.itemset_M_3[:, 1] < 0) & np.isin(tested.itemset_M_3[:, 0], concepts))
+    if not len(skills) or not len(rows):
+        return {}
+    found = differences(
+        holds_N_K[:, tested.itemset_M_3[rows, 0]],
+        wrong_N,
+        holds_N_K[:, skills],
+        holds_N_K[:, others],
+        tested.effect_M[rows],
+        tested.wrong_images_M[rows] >= settings.min_wrong_images,
+        settings.min_over_matched,
+    )
+    return {int(rows[one.item]): one for one in found}
 
 
 def _stands_out(tested: Tested, min_excess: float, settings: MiningSettings) -> Flags:
@@ -284,15 +316,17 @@ def _distinct(
     wrong_N: Flags,
     items: tuple[str, ...],
     tested: Tested,
+    given: list[int],
     candidates: Whole,
     settings: MiningSettings,
 ) -> tuple[list[int], Flags]:
     """(The itemsets that each explain failures of their own, strongest first; which probes any of them holds.)
 
-    One after another the strongest is taken; then every probe is expected to fail at the highest rate of those taken
-    that hold it, or else at the rate of the probes that none holds, and the others must beat that (the weighted
-    covering of Lavrač et al., JMLR 5, 2004, with expected rates for weights). So neither a part of a mode nor a mixture
-    of a mode with harmless probes is taken for another one; a worse part of a mode, or what is left of a mixture, is.
+    Those `given` are taken as they are. Then one after another the strongest is; every probe is expected to fail at the
+    highest rate of those taken that hold it, or else at the rate of the probes that none holds, and the others must
+    beat that (the weighted covering of Lavrač et al., JMLR 5, 2004, with expected rates for weights). So neither a part
+    of a mode nor a mixture of a mode with harmless probes is taken for another one; a worse part of a mode, or what is
+    left of a mixture, is.
 
     Whether yes or no is right (`LATE`) comes after all else.
 
@@ -304,6 +338,7 @@ def _distinct(
     are kept would be far more than 5%. Against what the modes taken explain, the overlaps are no discoveries any
     more."""
     covered_N = np.zeros(len(wrong_N), dtype=np.bool_)
+    candidates = np.concatenate([np.array(given, dtype=np.int64), candidates[~np.isin(candidates, given)]])
     if not len(candidates):
         return [], covered_N
     rows_of = [np.flatnonzero(holds_N_K[:, _columns(tested, m)].all(axis=1)) for m in candidates]
@@ -316,6 +351,19 @@ def _distinct(
     named = [[items[k] for k in _columns(tested, m)] for m in candidates]
     simplicity = [_complexity(some) for some in named]
     early = np.array([not any(item.startswith(LATE) for item in some) for some in named])
+
+    def take(best: int) -> None:
+        kept.append(int(candidates[best]))
+        left[best] = False
+        members = rows_of[best]
+        raised = members[expected_N[members] < wrong_N[members].mean()]
+        if len(raised):
+            expected_N[raised] = np.maximum(expected_N[raised], wrong_N[raised].mean())
+        covered_N[members] = True
+        expected_N[~covered_N] = wrong_N[~covered_N].mean() if not covered_N.all() else 0.0
+
+    for best in range(len(given)):
+        take(best)
     while len(kept) < settings.max_finds:
         expected = groups.sums(expected_N)
         if kept:
@@ -330,14 +378,7 @@ def _distinct(
         while (part := groups.in_place_of(best, eligible, wrong_N, expected_N)) is not None:
             best = part
         same = np.flatnonzero(eligible & groups.same(best))
-        best = min((int(i) for i in same), key=lambda i: (simplicity[i], i))
-        kept.append(int(candidates[best]))
-        left[best] = False
-        members = rows_of[best]
-        raised = members[expected_N[members] < wrong_N[members].mean()]
-        expected_N[raised] = np.maximum(expected_N[raised], wrong_N[raised].mean())
-        covered_N[members] = True
-        expected_N[~covered_N] = wrong_N[~covered_N].mean() if not covered_N.all() else 0.0
+        take(min((int(i) for i in same), key=lambda i: (simplicity[i], i)))
     return kept, covered_N
 
 
@@ -358,12 +399,13 @@ def _columns(tested: Tested, m: int) -> list[int]:
     return [int(k) for k in tested.itemset_M_3[m] if k >= 0]
 
 
-def _find(tested: Tested, m: int) -> Find:
+def _find(tested: Tested, m: int, matched: Difference | None) -> Find:
     return Find(
         columns=tuple(_columns(tested, m)),
         n=int(tested.n_M[m]),
         wrong=int(tested.wrong_M[m]),
         images=int(tested.images_M[m]),
         wrong_images=int(tested.wrong_images_M[m]),
-        q=float(tested.q_M[m]),
+        q=float(tested.q_M[m]) if matched is None else matched.q,
+        matched=None if matched is None else matched.excess,
     )

@@ -39,13 +39,15 @@ class Confirmation(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Found:
     """How a mode was found, on the searched half of the images: n, WRONG, images, and q, its p-value after Benjamini
-    and Hochberg. The rate here is too high, since it was chosen for being high; `Mode.failure` is the honest one."""
+    and Hochberg. `matched` is by how much it fails more often than questions that need the same skills, where that is
+    why it was found. Rates here are too high, since they were chosen for that; `Mode.failure` is the honest one."""
 
     n: int
     wrong: int
     images: int
     wrong_images: int
     q: float
+    matched: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ def _mode(
         elsewhere=outside,
         lift=ratio,
         held_up=holds_up(inside, outside, ratio),
-        found=Found(find.n, find.wrong, find.images, find.wrong_images, find.q),
+        found=Found(find.n, find.wrong, find.images, find.wrong_images, find.q, find.matched),
         depth=_depth(table, wrong),
         evidence=_evidence(table, wrong),
         novelty=None if known is None else novelty(items, known),
