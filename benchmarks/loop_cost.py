@@ -1,6 +1,6 @@
 """What the probing loop costs beside its target: the same questions through both, batch by batch in turn.
 
-    python benchmarks/loop_cost.py [--batches 12] [--embedder sentence] [--target FOLDER] [--endpoint-latency 0.5]
+    python benchmarks/loop_cost.py [--batches 12] [--embedder sentence] [--large] [--endpoint-latency 0.5]
 
 The questioner writes once, beforehand. The loop then does all that it does in a sweep: it parses, asks the target,
 judges by the oracle, rewards, stores. Beside it stands the bare target, which answers the same chats in the same
@@ -8,9 +8,10 @@ batches. Both go through the same target model; caches of answers are off. Wante
 least 95% of the bare target's.
 
 The bundled target is a model of 1.6 M parameters, far quicker than any that somebody would want to know about: what is
-beside it weighs as nowhere else. `--endpoint-latency` asks a server of that latency instead (a process of its own,
-which answers nonsense); beside the loop, which uses the time of waiting, then stands one that does one thing after
-another. What is left is said by parts; those come from the loop's own clock.
+beside it weighs as nowhere else. `--large` takes one of 173 M in its place, made for this with fresh weights: the size
+of the smallest VLMs in use. `--endpoint-latency` asks a server of that latency instead (a process of its own, which
+answers nonsense); beside the loop, which uses the time of waiting, then stands one that does one thing after another.
+What is left is said by parts; those come from the loop's own clock.
 """
 
 from __future__ import annotations
@@ -40,12 +41,17 @@ from gadfly.roles.prompts import fill, load_prompt
 from gadfly.roles.questioner import parse_question
 from gadfly.sittings import UsageKept
 from gadfly.testbed.album import render
+from gadfly.testbed.build import save
 from gadfly.testbed.recipe import demo_settings
+from gadfly.testbed.vlm import Dimensions, build_model
 from gadfly.wiring import Wiring
 
 SERVER = Path(__file__).parents[1] / "tests" / "loopback_server.py"
 LEAST_SHARE = 0.95
 PARTS = ("answer", "verify", "reward", "store")
+LARGE = Dimensions(
+    vision_width=768, vision_layers=12, vision_hidden=3072, text_width=768, text_layers=12, text_hidden=2048, heads=12
+)
 
 
 def main() -> None:
@@ -54,6 +60,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--embedder", default="sentence", help="that of semantic novelty: sentence (MiniLM) or hash")
     parser.add_argument("--target", help="a checkpoint in the place of the bundled one")
+    parser.add_argument("--large", action="store_true", help="a target of 173 M parameters that says anything")
     parser.add_argument("--endpoint-latency", type=float, metavar="S", help="a server that takes so long for a call")
     parser.add_argument("--concurrency", type=int, default=32, help="calls at once to that server")
     parser.add_argument("--profile", action="store_true", help="where the loop's time goes, by function, instead")
@@ -61,6 +68,9 @@ def main() -> None:
     if chosen.quick:
         chosen.batches, chosen.rounds = 3, 2
     with tempfile.TemporaryDirectory() as scratch, server(chosen.endpoint_latency) as url:
+        if chosen.large:
+            chosen.target = str(Path(scratch) / "large")
+            save(build_model(LARGE, seed=0), Path(chosen.target))
         config = configuration(Path(scratch), chosen, url)
         wiring = Wiring(config)
         bare, batches = bare_target(wiring), written(wiring, chosen.batches, chosen.batch)
