@@ -23,7 +23,7 @@ def column(flags: str) -> Flags:
 def over_all(holds: Flags, wrong: Flags, stratum: Whole, effect: Floats) -> tuple[Floats, Floats]:
     """(The difference of the rates over all strata, how many standard errors it is above none), for each item."""
     made = compared(holds, wrong, stratum, effect)
-    summed = made.over(slice(None))
+    summed = made.summed()
     return summed.excess, summed.z
 
 

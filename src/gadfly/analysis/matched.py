@@ -49,9 +49,9 @@ class Compared:
     weight: Floats
     room: Floats
 
-    def over(self, strata: Flags | slice) -> Compared:
-        """The sums over some strata, the first axis."""
-        return Compared(*(getattr(self, name)[strata].sum(axis=0) for name in Compared.__slots__))
+    def summed(self) -> Compared:
+        """The sums over all strata, the first axis."""
+        return Compared(*(getattr(self, name).sum(axis=0) for name in Compared.__slots__))
 
     @property
     def excess(self) -> Floats:
@@ -95,7 +95,7 @@ def differences(
     open_J, named_J = worth_J.copy(), np.zeros_like(worth_J)
     found: list[Difference] = []
     while len(wrong_N) and open_J.any():
-        made = compared(holds_N_J, wrong_N, stratum_N, effect_J).over(slice(None))
+        made = compared(holds_N_J, wrong_N, stratum_N, effect_J).summed()
         excess_J, z_J = made.excess, made.z
         q_J = false_discovery_control(np.where(named_J, 0.0, norm.sf(z_J)), method="bh")
         stands_J = open_J & (excess_J >= min_excess) & (q_J <= LEVEL)
@@ -111,11 +111,10 @@ def differences(
 
 
 def compared(holds_N_J: Flags, wrong_N: Flags, stratum_N: Whole, effect_J: Floats) -> Compared:
-    """Each item in each stratum, shape S_J, the strata that there are in ascending order; variances times the design
-    effect."""
+    """Each item in each stratum (a number from 0 on) that there is, shape S_J; variances times the design effect."""
     order = np.argsort(stratum_N, kind="stable")
     holds_N_J, wrong_N, stratum_N = holds_N_J[order], wrong_N[order], stratum_N[order]
-    starts_S = np.flatnonzero(np.diff(stratum_N, prepend=stratum_N[0] - 1))
+    starts_S = np.flatnonzero(np.diff(stratum_N, prepend=-1))
 
     def sums(flags: Flags) -> Floats:
         found: Floats = np.add.reduceat(flags, starts_S, axis=0, dtype=np.float64)
@@ -140,13 +139,10 @@ def only_beside(
 ) -> bool:
     """Whether there is something beside which an item makes reliably more of a difference than without it, where it
     makes none that is reliable and at least `min_excess`."""
-    with_L, without_L = [], []
-    for flags_N in beside_N_L.T:
-        split_N = 2 * stratum_N + flags_N
-        made, is_with_S = compared(holds_N_1, wrong_N, split_N, effect_1), np.unique(split_N) % 2 == 1
-        with_L.append(made.over(is_with_S))
-        without_L.append(made.over(~is_with_S))
-    beside, apart = _together(with_L), _together(without_L)
+    beside, apart = (
+        _together([compared(holds_N_1[some], wrong_N[some], stratum_N[some], effect_1).summed() for some in rows_L_N])
+        for rows_L_N in (beside_N_L.T, ~beside_N_L.T)
+    )
     known_L = (beside.room > 0) & (apart.room > 0) & (beside.variance > 0) & (apart.variance > 0)
     more_L = _ratio(beside.share - apart.share, np.where(known_L, np.hypot(beside.share_error, apart.share_error), 0))
     none_L = (apart.excess < min_excess) | (norm.sf(apart.z) > CERTAIN)
