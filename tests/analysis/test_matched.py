@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gadfly.analysis.items import ItemTable
-from gadfly.analysis.matched import Flags, compared, differences
+from gadfly.analysis.matched import compared, differences
 from gadfly.analysis.modes import find_modes
-from gadfly.analysis.statistics import Floats, Whole
+from gadfly.analysis.statistics import Flags, Floats, Whole
 from mode_worlds import world
 
 ONE = np.ones(1)

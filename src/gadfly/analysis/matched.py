@@ -12,12 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, norm
 
-from gadfly.analysis.statistics import Floats, Whole
-
-Flags = NDArray[np.bool_]
+from gadfly.analysis.statistics import Flags, Floats, Whole
 
 LEVEL = 0.01
 """The rate of false discoveries here; those made among all probes have a rate of their own."""

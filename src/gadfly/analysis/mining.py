@@ -19,10 +19,9 @@ from gadfly.analysis.clustered import Sums, design_effects, tail, tail_within
 from gadfly.analysis.items import KINDS, is_special_case, kind_of
 from gadfly.analysis.matched import Difference, differences
 from gadfly.analysis.mixtures import REDUNDANT, Groups
-from gadfly.analysis.statistics import Floats
+from gadfly.analysis.statistics import Flags, Floats
 
 Whole = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadfly.analysis.clustered import tail, tail_within
-from gadfly.analysis.statistics import Floats, Whole
-
-Flags = NDArray[np.bool_]
+from gadfly.analysis.statistics import Flags, Floats, Whole
 
 REDUNDANT = 0.01
 """A smaller group must beat the rest of the larger one that holds it at this level, or else it adds nothing."""

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from gadfly.analysis.clustered import lift, rate_by_image
 from gadfly.analysis.items import ItemTable
-from gadfly.analysis.mining import Find, Flags, MiningSettings, mine
+from gadfly.analysis.mining import Find, MiningSettings, mine
 from gadfly.analysis.novelty import KnownFailures, Novelty, novelty
 from gadfly.analysis.rates import ImageKey, Rate
-from gadfly.analysis.statistics import Estimate
+from gadfly.analysis.statistics import Estimate, Flags
 from gadfly.analysis.training import Mean, clustered_mean
 from gadfly.analysis.wording import describe, title
 from gadfly.records import ProbeKey

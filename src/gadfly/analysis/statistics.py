@@ -17,6 +17,7 @@ from scipy.special import gammaln, stdtrit
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.integer[Any]]
+Flags = NDArray[np.bool_]
 
 LEVEL = 0.95
 REPLICATES = 1000
