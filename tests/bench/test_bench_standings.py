@@ -193,5 +193,8 @@ def test_the_command_makes_a_cell_once_and_says_what_it_found(
     before = path.stat().st_mtime_ns
     again = cli(*arguments)
     assert again.status == 0 and path.stat().st_mtime_ns == before
+    only_tables = cli(*arguments, "--method", "sft", "--minutes", "0")
+    assert only_tables.status == 0 and "1 of 2 cells were not begun in time" in only_tables.out
+    assert "| zero-shot | 1 |" in (tmp_path / "table.md").read_text() and list(path.parent.iterdir()) == [path]
     other = cli("bench", "discovery", "--out", tmp_path, "--method", "zero-shot", "--organism", "a", "--calls", "200")
     assert other.status == 2 and "was made with another budget (192, now 200)" in other.err

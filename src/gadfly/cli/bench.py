@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Ways of asking, measured on models with planted blind spots.", no_args_is_help=True)
 
-QUICK_CALLS, QUICK_UNIFORM, QUICK_S = 320, 1000, 8 * 60.0
-"""The quick look: calls, fresh probes, and seconds after which no cell is begun, so that ten minutes are kept."""
+QUICK_CALLS, QUICK_UNIFORM, QUICK_MINUTES = 320, 1000, 8.0
+"""The quick look: calls, fresh probes, and minutes after which no cell is begun, so that ten are kept."""
 QUICK_STEPS, QUICK_ASKED = 8, 256
 """Of the other benchmarks' quick looks: training steps, and questions that a frozen questioner asks."""
 
@@ -32,6 +32,10 @@ Organisms = Annotated[
 Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")]
 Workers = Annotated[
     int, typer.Option(min=1, help="Cells at a time, each in a process of its own with one thread and about 2 GB.")
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(min=0, help="Begin nothing new after so many; 0 makes the tables of what there is, and no more."),
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Another settings file than the shipped one.")]
 
@@ -45,6 +49,7 @@ def discovery(
     calls: Annotated[int, typer.Option(min=64, help="Calls of the target in each cell.")] = 5000,
     settings: SettingsFile = None,
     workers: Workers = 1,
+    minutes: Minutes = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A first look in ten minutes: organism a, one seed, few calls.")
     ] = False,
@@ -60,7 +65,7 @@ def discovery(
     from gadfly.bench.standings import curves, standings
     from gadfly.bench.standings_figure import draw_discovery
 
-    until_s = time.monotonic() + QUICK_S if quick else None
+    until_s = _until(QUICK_MINUTES if quick and minutes is None else minutes)
     methods = read_methods(settings or SETTINGS)
     wanted = chosen(methods, method or [])
     if quick:
@@ -90,6 +95,7 @@ def tune(
     seeds: Seeds = 1,
     calls: Annotated[int, typer.Option(min=64, help="Calls of the target in each cell.")] = 5000,
     workers: Workers = 1,
+    minutes: Minutes = None,
     as_json: AsJson = False,
 ) -> None:
     """Try settings, the same number for each way of asking. All trials are on organism a; what was tried, what came of
@@ -106,7 +112,7 @@ def tune(
     trials = {name: some for name, some in read_trials(methods).items() if name in wanted}
     tried = Comparison(out, [one.method for some in trials.values() for one in some], [ORGANISM], range(seeds), calls)
     with progress("cells") as bar:
-        found = filled(tried, *_telling(bar), workers=workers)
+        found = filled(tried, *_telling(bar), _until(minutes), workers)
     made = tuning(found.cells, trials)
     keep(out / "tuning.json", made)
     said = [f"What is chosen is in {out / 'tuning.json'}.", *_unmade(tried.grid, found)]
@@ -128,6 +134,7 @@ def transfer(
     seeds: Seeds = 1,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of 128 questions.")] = 120,
     n: Annotated[int, typer.Option("--n", min=1, help="Questions that each questioner asks of all targets.")] = 2000,
+    minutes: Minutes = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A first look in ten minutes: one seed, few steps, few questions.")
     ] = False,
@@ -142,7 +149,7 @@ def transfer(
     from gadfly.bench.transfer_figure import draw_heatmap
     from gadfly.bench.transfer_table import matrix, reached
 
-    until_s = time.monotonic() + QUICK_S if quick else None
+    until_s = _until(QUICK_MINUTES if quick and minutes is None else minutes)
     targets, questioners = map(checkpoint_folders, (target or TARGETS, questioner or QUESTIONERS))
     if quick:
         grid = Transfer(out, targets, questioners, [0], QUICK_STEPS, QUICK_ASKED)
@@ -175,6 +182,7 @@ def ablations(
     n: Annotated[int, typer.Option("--n", min=1, help="Questions on held-out images before and after.")] = 1024,
     settings: SettingsFile = None,
     workers: Workers = 1,
+    minutes: Minutes = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A first look in ten minutes: one seed, few calls, as many rows as fit.")
     ] = False,
@@ -190,7 +198,7 @@ def ablations(
     from gadfly.bench.ablations import SETTINGS, chosen, read_ablations
     from gadfly.bench.grid import filled
 
-    until_s = time.monotonic() + QUICK_S if quick else None
+    until_s = _until(QUICK_MINUTES if quick and minutes is None else minutes)
     rows = read_ablations(settings or SETTINGS)
     wanted = chosen(rows, only or [])
     if quick:
@@ -209,6 +217,11 @@ def ablations(
         {"table": as_plain(made), **_of_cells(out, found)} if as_json else None,
     )
     _fail_where_broken(found)
+
+
+def _until(minutes: float | None) -> float | None:
+    """The same on the clock of `time.monotonic`, which grids go by."""
+    return None if minutes is None else time.monotonic() + 60 * minutes
 
 
 def _telling(bar: Bar) -> tuple[OnCell, OnProgress]:
