@@ -26,7 +26,8 @@ from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
 from gadfly.cli.output import plain, progress, say, table
 from gadfly.cli.rate_tables import print_compared, print_examples, print_summary
-from gadfly.cli.summary import summarise_over
+from gadfly.cli.summary import summarise_over, training_line
+from gadfly.counts import step_metrics
 from gadfly.records import Completion, Image, Probe, ProbeKey, Turn, Verdict
 from gadfly.store.queries import PAGE_PROBES, read_probes
 from gadfly.store.sqlite import SqliteStore
@@ -52,6 +53,16 @@ def lines(screen: io.StringIO) -> list[str]:
 
 def skilled(verdicts: str, image: str, skill: str, start: int = 0) -> list[Probe]:
     return make_probes(verdicts, image, start, skills=(skill,))
+
+
+def test_a_training_that_asks_one_question_only_shows_beside_its_bar() -> None:
+    """Of four probes one is RIGHT and three are WRONG; what is collapsed asks all images the same."""
+    broad = make_probes("WWWR", "a")
+    assert len({probe.question for probe in broad}) == 4
+    collapsed = make_probes("WWWR", "a", question="how many?")
+    assert training_line(step_metrics(broad)) == "FDR 75%  valid 100%  wordings 4/4"
+    assert training_line(step_metrics(collapsed)) == "FDR 75%  valid 100%  wordings 1/4"
+    assert training_line({"fdr": 0.5}) == "FDR 50%"
 
 
 def test_rates_stand_in_rows_with_their_n(narrow: io.StringIO) -> None:

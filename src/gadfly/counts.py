@@ -98,6 +98,7 @@ def step_metrics(probes: Sequence[Probe]) -> dict[str, Metric]:
         "undecided_rate": counts.undecided_rate,
         "groups": len({probe.group for probe in probes}),
         "questions_distinct": len({(tuple(image.id for image in probe.images), probe.question) for probe in probes}),
+        "wordings": len({probe.question for probe in probes}),
     }
     combinations = [probe.judgement.skills for probe in probes if probe.judgement.skills is not None]
     metrics["combinations"] = len(set(combinations)) if combinations else None

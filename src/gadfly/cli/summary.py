@@ -26,12 +26,16 @@ MAX_EXAMPLES = 5
 
 
 def training_line(metrics: Mapping[str, Metric]) -> str:
-    """What stands beside the bar of a training."""
-    return "  ".join(
+    """What stands beside the bar of a training: the rates of its last step, and in how many wordings it asked. One that
+    has collapsed into a single question has good rates, and shows there only."""
+    said = [
         f"{name} {value:.0%}"
         for name, key in (("FDR", "fdr"), ("valid", "valid_rate"))
         if (value := metrics.get(key)) is not None
-    )
+    ]
+    if metrics.get("wordings") is not None:
+        said.append(f"wordings {metrics['wordings']}/{metrics['n']}")
+    return "  ".join(said)
 
 
 def sweep_line(counts: Counts) -> str:
