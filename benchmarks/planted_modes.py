@@ -34,10 +34,10 @@ from gadfly.analysis.conditions import Measures, conditions, measure_all
 from gadfly.analysis.findings import analyse
 from gadfly.analysis.items import items_by_probe
 from gadfly.analysis.modes import Mode, covers
+from gadfly.analysis.statistics import Flags
 from gadfly.bench.discovery import Discovery, Standing, discovery
 from gadfly.bench.keys import AnswerKey, key_of, read_key
 from gadfly.bench.organisms import probes_in_spots
-from gadfly.bench.proportions import Flags
 from gadfly.config import Config, from_dict, override
 from gadfly.protocols import Annotator
 from gadfly.records import Image, Probe, Verdict

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
 from gadfly.analysis.clustered import tail, tail_within
-from gadfly.analysis.mining import MiningSettings, Whole, mine, try_all
-from gadfly.analysis.statistics import Flags
+from gadfly.analysis.mining import MiningSettings, mine, try_all
+from gadfly.analysis.statistics import Flags, Whole
 
 SMALL = MiningSettings(min_probes=4, min_images=3, min_wrong_images=2)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from gadfly.analysis.statistics import wilson_interval
+from gadfly.analysis.statistics import Flags, wilson_interval
 from gadfly.bench.discovery import (
     Standing,
     discovery,
@@ -18,7 +18,7 @@ from gadfly.bench.discovery import (
     share_planted,
     wrong_by_spot,
 )
-from gadfly.bench.proportions import Flags, difference_over, rate_over
+from gadfly.bench.proportions import difference_over, rate_over
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG
 
 

@@ -12,16 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from gadfly.analysis.clustered import Sums, design_effects, tail, tail_within
 from gadfly.analysis.items import KINDS, is_special_case, kind_of
 from gadfly.analysis.matched import Difference, differences
 from gadfly.analysis.mixtures import REDUNDANT, Groups
-from gadfly.analysis.statistics import Flags, Floats
-
-Whole = NDArray[np.int64]
+from gadfly.analysis.statistics import Flags, Floats, Whole
 
 
 @dataclass(frozen=True, slots=True)

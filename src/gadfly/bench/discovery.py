@@ -13,7 +13,8 @@ from enum import StrEnum
 import numpy as np
 
 from gadfly.analysis.rates import Rate
-from gadfly.bench.proportions import Flags, Images, plain_rate, rate_over
+from gadfly.analysis.statistics import Flags
+from gadfly.bench.proportions import Images, plain_rate, rate_over
 from gadfly.records import Verdict
 
 WITHIN = 0.7

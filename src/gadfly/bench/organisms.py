@@ -15,10 +15,10 @@ import numpy as np
 import PIL.Image
 
 from gadfly.analysis.rates import Rate
-from gadfly.analysis.statistics import Estimate
+from gadfly.analysis.statistics import Estimate, Flags
 from gadfly.bench.aiming import Aim, weights_of
 from gadfly.bench.keys import AnswerKey
-from gadfly.bench.proportions import Flags, Images, rate_over, side_by_side
+from gadfly.bench.proportions import Images, rate_over, side_by_side
 from gadfly.bench.spots import Spot
 from gadfly.errors import TestbedError
 from gadfly.protocols import ChatModel

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import (
     Estimate,
+    Flags,
     Floats,
     clustered_interval,
     combine,
@@ -22,7 +23,6 @@ from gadfly.analysis.statistics import (
     wilson_interval,
 )
 
-Flags = NDArray[np.bool_]
 Images = Sequence[str] | NDArray[np.str_]
 """The image of each of N probes, by its id."""
 

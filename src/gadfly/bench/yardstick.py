@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, final
 
 from gadfly.analysis.conditions import Measures, measure_all
+from gadfly.analysis.statistics import Flags
 from gadfly.asking import cached
 from gadfly.bench.fresh import FreshProbes, weights_identity
 from gadfly.bench.grid import Place
 from gadfly.bench.keys import AnswerKey, key_of, read_key
 from gadfly.bench.making import checkpoint_folder, checkpoint_folders
 from gadfly.bench.organisms import probes_in_spots
-from gadfly.bench.proportions import Flags
 from gadfly.config import RewardConfig
 from gadfly.models.local import LocalModel
 from gadfly.protocols import Embedder

@@ -65,7 +65,7 @@ def discovery(
     from gadfly.bench.standings import curves, standings
     from gadfly.bench.standings_figure import draw_discovery
 
-    until_s = _until(QUICK_MINUTES if quick and minutes is None else minutes)
+    until_s = _until(minutes, quick)
     methods = read_methods(settings or SETTINGS)
     wanted = chosen(methods, method or [])
     if quick:
@@ -149,7 +149,7 @@ def transfer(
     from gadfly.bench.transfer_figure import draw_heatmap
     from gadfly.bench.transfer_table import matrix, reached
 
-    until_s = _until(QUICK_MINUTES if quick and minutes is None else minutes)
+    until_s = _until(minutes, quick)
     targets, questioners = map(checkpoint_folders, (target or TARGETS, questioner or QUESTIONERS))
     if quick:
         grid = Transfer(out, targets, questioners, [0], QUICK_STEPS, QUICK_ASKED)
@@ -198,7 +198,7 @@ def ablations(
     from gadfly.bench.ablations import SETTINGS, chosen, read_ablations
     from gadfly.bench.grid import filled
 
-    until_s = _until(QUICK_MINUTES if quick and minutes is None else minutes)
+    until_s = _until(minutes, quick)
     rows = read_ablations(settings or SETTINGS)
     wanted = chosen(rows, only or [])
     if quick:
@@ -219,8 +219,10 @@ def ablations(
     _fail_where_broken(found)
 
 
-def _until(minutes: float | None) -> float | None:
-    """The same on the clock of `time.monotonic`, which grids go by."""
+def _until(minutes: float | None, quick: bool = False) -> float | None:
+    """The same on the clock of `time.monotonic`, which grids go by; a quick look has an end of its own."""
+    if quick and minutes is None:
+        minutes = QUICK_MINUTES
     return None if minutes is None else time.monotonic() + 60 * minutes
 
 
