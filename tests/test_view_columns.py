@@ -12,6 +12,7 @@ import pytest
 from gadfly.analysis.accord import accord
 from gadfly.analysis.audit import draw
 from gadfly.analysis.rates import rates
+from gadfly.analysis.training import curves
 from gadfly.errors import StoreError
 from gadfly.probing import UNPARSABLE
 from gadfly.records import Completion, Image, Judgement, Probe, ProbeKey, Turn, Verdict
@@ -66,6 +67,9 @@ def test_rates_and_counts_are_those_of_the_analysis_to_the_last_digit(folder: Pa
             assert found.rates == rates(store.probes(phase), np.random.default_rng(SEED))
             assert found.counts == store.counts(phase)
             assert sum(w.fdr.n for w in found.windows) >= found.rates.fdr.n
+            by_step = curves(store.probes(phase), 1, np.random.default_rng(SEED))
+            assert [w.wordings for w in found.windows] == [one.wordings for one in by_step]
+            assert any(w.wordings.value != 1.0 for w in found.windows)
 
 
 def test_the_sample_is_the_audits(folder: Path, live: LiveRun) -> None:

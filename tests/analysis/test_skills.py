@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gadfly.analysis.skills import combination_table, skill_table
 from gadfly.analysis.summary import gallery, summarise
-from gadfly.analysis.training import clustered_mean, curves, window_size
+from gadfly.analysis.training import clustered_mean, curves, different_wordings, window_size
 from gadfly.records import Probe
 from made_probes import INVALID, RIGHT, UNDECIDED, WRONG, make_probe, make_probes
 
@@ -137,6 +137,23 @@ def test_curves_by_hand() -> None:
     assert (first.terms["novelty"].value, first.terms["novelty"].n, first.reward.n) == (0.5, 2, 2)
     assert (last.first_step, last.last_step, last.fdr.value) == (4, 5, 1.0)
     assert set(last.terms) == {"novelty", "late"}
+
+
+def test_different_wordings_by_hand() -> None:
+    # Step 0: a, a, b, a: 2 of 4. Step 1: c, d: all. Step 5: a, a: 1 of 2, though steps 0 and 5 share it. Mean 2/3.
+    steps, texts = np.array([0, 0, 1, 0, 5, 0, 1, 5]), np.array([7, 7, 3, 9, 7, 7, 4, 7])
+    found = different_wordings(steps, texts)
+    assert found.value == pytest.approx(2 / 3) and found.n == 3
+    assert (found.low, found.high) == (0.0, 1.0)  # 2/3 ± 4.303 · 1/6 = 0.717: more than there is
+    one_step = different_wordings(steps[:2], texts[:2])
+    assert (one_step.value, one_step.low, one_step.n) == (0.5, None, 1)
+    assert different_wordings(steps[:0], texts[:0]).value is None
+
+
+def test_a_questioner_that_asks_one_question_of_all_images_is_seen_by_its_wordings() -> None:
+    collapsed = [make_probe(WRONG, f"i{i}", i, step=step, question="how many?") for step in range(2) for i in range(50)]
+    (window,) = curves(collapsed, 2, rng())
+    assert (window.fdr.value, window.wordings.value) == (1.0, 0.02)
 
 
 def test_clustered_mean_by_hand() -> None:

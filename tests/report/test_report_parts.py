@@ -253,6 +253,14 @@ def test_odd_runs_say_what_is_the_matter(tmp_path: Path, name: str, said: str) -
     assert said in built.index.read_text("utf-8")
 
 
+def test_a_training_that_ends_in_one_question_for_all_images_is_warned_of() -> None:
+    many = [make_probe(WRONG, f"i{i}", i, step=i // 20, question=f"q{i}") for i in range(120)]
+    few = [*many[:100], *(make_probe(WRONG, f"i{i}", i, step=5, question="how many?") for i in range(100, 120))]
+    for asked, training, warned in ((many, True, False), (few, True, True), (few, False, False)):
+        page = index_page(build_site(material_of(asked, training=training), open_image))
+        assert ("in its last steps only 5.0% of a step&#39;s were worded differently" in page) == warned
+
+
 def test_what_is_carried_along_is_what_the_manifest_says() -> None:
     vendor = files("gadfly.report") / "vendor"
     entries = json.loads((vendor / "manifest.json").read_text("utf-8"))

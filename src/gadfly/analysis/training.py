@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gadfly.analysis.rates import FDR, UNDECIDED_RATE, VALID_RATE, Rate, image_key, rate
@@ -29,7 +30,7 @@ class Window:
     """A run of steps, first and last included, with what its probes showed. `terms` are unweighted.
 
     Equal (images, question) pairs count once within a window, not over windows: a curve shows what was asked then.
-    Means of terms and reward are over all probes, as the trainer saw them."""
+    Means of terms and reward, and wordings, are over all probes, as the trainer saw them."""
 
     first_step: int
     last_step: int
@@ -37,6 +38,7 @@ class Window:
     fdr: Rate
     valid: Rate
     undecided: Rate
+    wordings: Mean
     reward: Mean
     terms: Mapping[str, Mean]
 
@@ -72,8 +74,23 @@ def clustered_mean(values_by_cluster: Sequence[Sequence[float]], level: float = 
     return Mean(value, value - half_width, value + half_width, n)
 
 
+def different_wordings(step_N: NDArray[np.int64], question_N: NDArray[np.int64]) -> Mean:
+    """The share of a step's questions that are left when each wording is counted once: 1 where no two are worded alike,
+    1/n where all n are. The mean over steps, its interval over steps too, held within 0 and 1.
+
+    A questioner that asks one question of every image can have the best of rates; this shows it. N: the probes, their
+    steps and a number for each one's text, equal for equal texts. Without probes there is no mean."""
+    asked_S = np.unique(step_N, return_counts=True)[1]
+    different_S = np.unique(np.unique(np.stack([step_N, question_N]), axis=1)[0], return_counts=True)[1]
+    mean = clustered_mean([[share] for share in (different_S / asked_S).tolist()])
+    if mean.low is None or mean.high is None:
+        return mean
+    return Mean(mean.value, max(0.0, mean.low), min(1.0, mean.high), mean.n)
+
+
 def _window(probes: list[Probe], first_step: int, window_steps: int, rng: np.random.Generator) -> Window:
     names = sorted({name for probe in probes for name in probe.terms})
+    texts = {text: number for number, text in enumerate({probe.question for probe in probes})}
     return Window(
         first_step=first_step,
         last_step=first_step + window_steps - 1,
@@ -81,6 +98,9 @@ def _window(probes: list[Probe], first_step: int, window_steps: int, rng: np.ran
         fdr=rate(probes, FDR, rng),
         valid=rate(probes, VALID_RATE, rng),
         undecided=rate(probes, UNDECIDED_RATE, rng),
+        wordings=different_wordings(
+            np.array([probe.key.step for probe in probes]), np.array([texts[probe.question] for probe in probes])
+        ),
         reward=_mean_over_images([(probe, probe.reward) for probe in probes]),
         terms={name: _mean_over_images([(probe, probe.terms.get(name)) for probe in probes]) for name in names},
     )

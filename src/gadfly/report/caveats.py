@@ -14,9 +14,22 @@ _JUDGES = {
 }
 
 
+ASKED_ALIKE = 0.2
+"""A training in whose last steps less than this share of the questions is worded differently is warned of."""
+
+
 def caveats(material: Material) -> list[tuple[str, str]]:
     """(what it is about, what is to be known), the weightiest first."""
     found = [_selection(material), _judge(material)]
+    wordings = material.windows[-1].wordings.value if material.windows else None
+    if wordings is not None and wordings < ASKED_ALIKE:
+        found.append(
+            (
+                "Asked alike",
+                f"The training ended in few questions: in its last steps only {percent(wordings)} of a step's were "
+                "worded differently, so most pictures were asked the same. The rates say how the target does at those.",
+            )
+        )
     rates, modes = material.rates, material.findings.search.modes
     if modes:
         untested = sum(mode.confirmation is Confirmation.UNTESTED for mode in modes)

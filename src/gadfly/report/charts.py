@@ -109,9 +109,11 @@ def training_charts(windows: Sequence[Window]) -> list[Chart]:
         "What the questioner found, step by step",
         "Each point covers a run of training steps. Failures found: the share "
         "of judged questions that were fair and that "
-        "the target answered wrongly. Fair questions: the share of judged questions that the verifier accepted.",
+        "the target answered wrongly. Fair questions: the share of judged questions that the verifier accepted. "
+        "Different wordings: how many of one step’s questions are left when each wording is counted once; near zero "
+        "all images are asked the same.",
         "training step",
-        "share of judged questions",
+        "share of questions",
         "percent",
         x,
         places,
@@ -119,6 +121,7 @@ def training_charts(windows: Sequence[Window]) -> list[Chart]:
             line("failures found", "wrong", lambda w: w.fdr),
             line("fair questions", "right", lambda w: w.valid),
             line("could not be judged, of all", "undecided", lambda w: w.undecided),
+            line("different wordings, of a step’s", "accent", lambda w: w.wordings),
         ),
     )
     found_names = {name for w in windows for name, mean in w.terms.items() if mean.value is not None}

@@ -45,7 +45,9 @@ _CELL_IN, _GAP_IN, _HEAD_IN, _LINE_IN = 2.3, 0.22, 0.85, SMALL_PT * 1.35 / 72  #
 
 
 def draw_training(windows: Sequence[Window], path: Path) -> Path:
-    """FDR and valid rate over steps, intervals as bands; below, the mean of each reward term. Returns path."""
+    """FDR, valid rate and share of different wordings over steps with their bands; below, the mean of each reward term.
+
+    Returns path."""
     if not windows:
         return empty_picture("Training", "no training steps yet", path)
     figure = new_figure(8.0, 6.4)
@@ -64,6 +66,7 @@ def draw_training(windows: Sequence[Window], path: Path) -> Path:
     ends = [
         curve(upper, middles, [window.fdr for window in windows], RED, "FDR"),
         curve(upper, middles, [window.valid for window in windows], BLUE, "valid rate"),
+        curve(upper, middles, [window.wordings for window in windows], MUTED, "wordings"),
     ]
     end_labels(upper, [end for end in ends if end is not None], percent=True)
     names = sorted({name for window in windows for name, mean in window.terms.items() if mean.value is not None})

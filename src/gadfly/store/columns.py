@@ -1,6 +1,6 @@
 """What probes are filtered and counted by, of all probes of a run, as arrays in memory. Knows rows, not what they mean.
 
-A probe takes 62 bytes, and a million are read in seconds, once; then every filter and every count is a few passes over
+A probe takes 70 bytes, and a million are read in seconds, once; then every filter and every count is a few passes over
 arrays, whatever is combined with what, and a refresh reads only what is new. Probes are never changed, so rows are only
 ever appended; what is superseded is one number an attempt and is worked out when it is asked for.
 
@@ -38,6 +38,7 @@ _FIELDS: Final[dict[str, type[np.generic]]] = {
     "combination": np.int32,  # a place in `combinations`; -1 where the skills are unknown
     "pictures": np.int32,  # a place in `picture_sets`
     "pair": np.int64,  # equal for equal (images, questions), but for one chance in 10⁷ among a million
+    "question": np.int64,  # equal for equal questions, as surely
     "draw": np.uint64,  # the probe's place in a draw, as `analysis.audit.draw` has it (its first 8 bytes)
 }
 
@@ -157,6 +158,7 @@ class ProbeColumns:
                 -1 if skills is None else self._combination(skills),
                 self._picture_set(pictures),
                 hash((pictures, asked)),
+                hash(asked),
                 int.from_bytes(place[:8], "big"),
             )
             for some, value in zip(new.values(), values, strict=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gadfly.analysis.rates import Rate
+from gadfly.analysis.training import Mean
 from gadfly.view.figures import Window
 
 WIDTH, HEIGHT = 640, 200
@@ -23,7 +24,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One rate: its points, the line through them, the band of its intervals."""
+    """One rate: its points, the line through them, the band of the intervals there are."""
 
     name: str
     points: tuple[Point, ...]
@@ -46,6 +47,7 @@ def course(windows: Sequence[Window]) -> Chart | None:
     lines = (
         _line("FDR", [(window, window.fdr) for window in windows], first, last),
         _line("valid", [(window, window.valid) for window in windows], first, last),
+        _line("wordings", [(window, window.wordings) for window in windows], first, last),
     )
     return Chart(lines, first, last)
 
@@ -60,7 +62,7 @@ def shares(counts: Sequence[int], width: float = 100.0) -> list[tuple[float, flo
     return found
 
 
-def _line(name: str, given: Sequence[tuple[Window, Rate]], first: int, last: int) -> Line:
+def _line(name: str, given: Sequence[tuple[Window, Rate | Mean]], first: int, last: int) -> Line:
     def x(window: Window) -> float:
         middle = (window.first_step + window.last_step) / 2
         return round(LEFT + (WIDTH - LEFT - RIGHT) * (middle - first) / max(1, last - first), 1)
@@ -70,14 +72,13 @@ def _line(name: str, given: Sequence[tuple[Window, Rate]], first: int, last: int
 
     points, upper, lower = [], [], []
     for window, rate in given:
-        if rate.value is None or rate.low is None or rate.high is None:
+        if rate.value is None:
             continue
-        says = (
-            f"steps {window.first_step} to {window.last_step}: {rate.value:.1%} "
-            f"({100 * rate.low:.1f}% to {100 * rate.high:.1f}%) of {rate.n}"
-        )
-        points.append(Point(x(window), y(rate.value), says))
-        upper.append(f"{x(window)},{y(rate.high)}")
-        lower.append(f"{x(window)},{y(rate.low)}")
+        says = f"steps {window.first_step} to {window.last_step}: {rate.value:.1%}"
+        if rate.low is not None and rate.high is not None:
+            says += f" ({100 * rate.low:.1f}% to {100 * rate.high:.1f}%)"
+            upper.append(f"{x(window)},{y(rate.high)}")
+            lower.append(f"{x(window)},{y(rate.low)}")
+        points.append(Point(x(window), y(rate.value), f"{says} of {rate.n}{' steps' * isinstance(rate, Mean)}"))
     line = " ".join(f"{point.x},{point.y}" for point in points)
     return Line(name, tuple(points), line, " ".join([*upper, *lower[::-1]]))

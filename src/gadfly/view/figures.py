@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gadfly.analysis.rates import FDR, VALID_RATE, Rate, Rates
 from gadfly.analysis.tallies import draw_places, first_of_each, rate_of, rates_of
+from gadfly.analysis.training import Mean, different_wordings
 from gadfly.records import Verdict
 from gadfly.store.columns import VERDICTS, ProbeColumns
 
@@ -19,12 +20,14 @@ POINTS: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Steps first to last, both included, with the rates of the distinct probes made in them."""
+    """Steps first to last, both included, with the rates of the distinct probes made in them, and how many of a step's
+    questions are worded differently."""
 
     first_step: int
     last_step: int
     fdr: Rate
     valid: Rate
+    wordings: Mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,14 @@ class PhaseColumns:
     index_N: NDArray[np.int64]
     attempt_N: NDArray[np.int32]
     pair_N: NDArray[np.int64]
+    question_N: NDArray[np.int64]
 
     @classmethod
     def of(cls, columns: ProbeColumns, phase: str) -> PhaseColumns:
         at = np.flatnonzero(columns.phase_N(phase) & columns.current_N())
-        return cls(
-            *(phase, columns.n, at, columns.verdict_N[at], columns.picture_ranks()[columns.pictures_N[at]]),
-            *(columns.step_N[at], columns.index_N[at], columns.attempt_N[at], columns.pair_N[at]),
-        )
+        rows = {name: getattr(columns, name)[at] for name in ("step_N", "index_N", "attempt_N", "pair_N", "question_N")}
+        image_N = columns.picture_ranks()[columns.pictures_N[at]]
+        return cls(phase, columns.n, place_N=at, verdict_N=columns.verdict_N[at], image_N=image_N, **rows)
 
     def distinct(self, within: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
         """Places in these arrays of the distinct probes, among all or among some."""
@@ -104,8 +107,10 @@ def _windows(phase: PhaseColumns, rng: np.random.Generator) -> list[Window]:
     size = window_steps(int(phase.step_N.max()))
     found = []
     for window in np.unique(phase.step_N // size):
-        some = phase.distinct(np.flatnonzero(phase.step_N // size == window))
+        within = np.flatnonzero(phase.step_N // size == window)
+        some = phase.distinct(within)
         verdict_N, image_N = phase.verdict_N[some], phase.image_N[some]
         fdr, valid = (rate_of(verdict_N, image_N, measure, rng) for measure in (FDR, VALID_RATE))
-        found.append(Window(int(window) * size, (int(window) + 1) * size - 1, fdr, valid))
+        wordings = different_wordings(phase.step_N[within], phase.question_N[within])
+        found.append(Window(int(window) * size, (int(window) + 1) * size - 1, fdr, valid, wordings))
     return found
