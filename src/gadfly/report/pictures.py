@@ -54,7 +54,7 @@ def draw_training(windows: Sequence[Window], path: Path) -> Path:
     figure.subplots_adjust(left=0.085, right=0.80, top=0.88, bottom=0.085, hspace=0.32)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     heading(figure, "Training", _training_subtitle(windows))
-    plain_axes(upper, "share of decided probes")
+    plain_axes(upper, "share of probes")
     plain_axes(lower, "reward term, mean")
     lower.set_xlabel("step", fontsize=TEXT_PT, color=MUTED, fontfamily=FONT)
     lower.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
@@ -213,4 +213,4 @@ def _training_subtitle(windows: Sequence[Window]) -> str:
     n_probes = sum(window.n_probes for window in windows)
     steps = windows[0].last_step - windows[0].first_step + 1
     each = "each point is one step" if steps == 1 else f"each point is {steps} steps"
-    return f"{n_probes:,} probes  ·  {each}  ·  bands: 95% intervals by bootstrap over images"
+    return f"{n_probes:,} probes  ·  {each}  ·  bands: 95% intervals over images, of wordings over steps"
