@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gadfly.analysis.rates import FDR, UNDECIDED_RATE, VALID_RATE, Rate, image_key, rate
-from gadfly.analysis.statistics import LEVEL
+from gadfly.analysis.statistics import LEVEL, Whole
 from gadfly.records import Probe
 
 
@@ -74,7 +73,7 @@ def clustered_mean(values_by_cluster: Sequence[Sequence[float]], level: float = 
     return Mean(value, value - half_width, value + half_width, n)
 
 
-def different_wordings(step_N: NDArray[np.int64], question_N: NDArray[np.int64]) -> Mean:
+def different_wordings(step_N: Whole, question_N: Whole) -> Mean:
     """The share of a step's questions that are left when each wording is counted once: 1 where no two are worded alike,
     1/n where all n are. The mean over steps, its interval over steps too, held within 0 and 1.
 

@@ -59,9 +59,18 @@ class PhaseColumns:
     @classmethod
     def of(cls, columns: ProbeColumns, phase: str) -> PhaseColumns:
         at = np.flatnonzero(columns.phase_N(phase) & columns.current_N())
-        rows = {name: getattr(columns, name)[at] for name in ("step_N", "index_N", "attempt_N", "pair_N", "question_N")}
-        image_N = columns.picture_ranks()[columns.pictures_N[at]]
-        return cls(phase, columns.n, place_N=at, verdict_N=columns.verdict_N[at], image_N=image_N, **rows)
+        return cls(
+            phase=phase,
+            n_read=columns.n,
+            place_N=at,
+            verdict_N=columns.verdict_N[at],
+            image_N=columns.picture_ranks()[columns.pictures_N[at]],
+            step_N=columns.step_N[at],
+            index_N=columns.index_N[at],
+            attempt_N=columns.attempt_N[at],
+            pair_N=columns.pair_N[at],
+            question_N=columns.question_N[at],
+        )
 
     def distinct(self, within: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
         """Places in these arrays of the distinct probes, among all or among some."""
