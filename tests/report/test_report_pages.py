@@ -104,6 +104,7 @@ def test_a_box_of_the_map_opens_the_tree_there(folder: Path, seen: Watched) -> N
     assert not seen.page.get_by_role("link", name="Wrong answers that needed it").last.is_visible()
     seen.page.locator(".map a", has_text="count").first.click()
     opened = seen.page.locator("details[open] > summary", has_text="counting.count")
+    opened.first.wait_for()  # the tree opens on hashchange, which comes after the click
     assert opened.first.is_visible()
     link = seen.page.locator("details[open] details[open] a", has_text="Wrong answers that needed it").first
     seen.follow(link)
