@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gadfly.analysis.statistics import Estimate
 from gadfly.bench.diversity import cosines, diversity, self_bleu, vendi_score
 from gadfly.bench.found import Stretch, area_under, curve, found, rarefied
 from gadfly.bench.fresh import FreshProbes, questions_of
-from gadfly.bench.paired import best_of, paired
+from gadfly.bench.paired import best_of, mean_of, paired
 from gadfly.records import Completion, Question
 from gadfly.rewards.embedding import HashEmbedder
 from gadfly.rewards.lexical import similarity
@@ -95,22 +96,52 @@ def test_rarefaction_by_calls() -> None:
 def test_paired_comparison_by_hand() -> None:
     a = {("a", 0): 6.0, ("a", 1): 8.0, ("b", 0): 3.0, ("b", 1): 3.0, ("b", 2): 9.0}
     b = {("a", 0): 3.0, ("a", 1): 4.0, ("b", 0): 3.0, ("b", 1): 3.0}
-    made = paired(a, b, np.random.default_rng(0))
+    made = paired(a, b)
     # Organism a: 7 to 3.5, b (seeds 0 and 1): 3 to 3. Ratios 2 and 1, differences 3.5 and 0.
     assert made.ratio.value == pytest.approx(1.5) and made.difference.value == pytest.approx(1.75)
     assert (made.n_pairs, made.wins, made.ratio.low) == (4, 2, None)
     assert made.ratio.reason == "2 seeds to an organism: no interval"
     assert best_of({"A": a, "B": b}, ["A", "B"]) == "A"
-    assert paired({}, b, np.random.default_rng(0)).ratio.reason == "no organism and seed that both have"
+    assert paired({}, b).ratio.reason == "no organism and seed that both have"
 
 
 def test_pairing_takes_out_what_seeds_have_in_common() -> None:
-    # Seeds differ widely and A is always 1.5 times B, so the ratio is certain.
+    # Seeds differ widely and A is always 1.5 times B, so the ratio is what it is with every seed.
     b = {("a", seed): float(10 * (seed + 1)) for seed in range(5)}
     a = {cell: 1.5 * n for cell, n in b.items()}
-    made = paired(a, b, np.random.default_rng(0))
-    assert made.ratio.low == pytest.approx(1.5) and made.ratio.high == pytest.approx(1.5)
-    assert made.difference.low is not None and made.difference.low > 5 and made.wins == 5
+    made = paired(a, b)
+    assert made.ratio == Estimate(1.5, None, None, "the same with every seed: no interval")
+    # Differences 5, 10, 15, 20, 25: mean 15, standard error sqrt(62.5 / 5), t of 4 degrees of freedom 2.776.
+    assert made.difference.low == pytest.approx(15 - 2.776 * 12.5**0.5, abs=0.01) and made.wins == 5
+
+
+def test_an_interval_over_seeds_by_hand() -> None:
+    cells = {("a", 0): 1.0, ("a", 1): 2.0, ("a", 2): 3.0, ("b", 0): 0.0, ("b", 1): 2.0, ("b", 2): 4.0}
+    # Variances of the means 1/3 and 4/3, of the mean of both (5/3) / 4; Satterthwaite: (5/3)² / ((1/9 + 16/9) / 2)
+    # = 2.941 degrees of freedom, of which t is 3.213.
+    half = 3.213 * (5 / 12) ** 0.5
+    made = mean_of(cells)
+    assert made.value == 2
+    assert made.low == pytest.approx(2 - half, abs=0.01) and made.high == pytest.approx(2 + half, abs=0.01)
+    assert mean_of(cells, (0.5, 3.0)) == Estimate(2, 0.5, 3.0)
+
+
+def test_intervals_over_five_seeds_hold_the_truth() -> None:
+    """Numbers as in the grid: A and B share half of a seed's luck, and organisms differ in size and spread."""
+    rng, held = np.random.default_rng(0), 0
+    sizes = {"b": (140.0, 40.0, 6.0), "c": (60.0, 32.0, 4.0), "d": (38.0, 28.0, 3.0)}
+    truth = np.mean([a / b for a, b, _ in sizes.values()])
+    for _ in range(1000):
+        one: dict[tuple[str, int], float] = {}
+        other: dict[tuple[str, int], float] = {}
+        for organism, (mean_a, mean_b, spread) in sizes.items():
+            for seed in range(5):
+                shared, own_a, own_b = rng.normal(0, spread / 2**0.5, 3)
+                one[organism, seed], other[organism, seed] = mean_a + shared + own_a, mean_b + shared + own_b
+        ratio = paired(one, other).ratio
+        assert ratio.low is not None and ratio.high is not None
+        held += bool(ratio.low <= truth <= ratio.high)
+    assert 930 <= held <= 975
 
 
 class Yes:

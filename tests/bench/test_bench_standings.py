@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from cli_calls import Cli
-from gadfly.analysis.statistics import Estimate
 from gadfly.bench.methods import chosen, read_methods
 from gadfly.bench.search import config_of, images_of, search
-from gadfly.bench.standings import RAW, curves, standings
+from gadfly.bench.standings import OFTEN, RAW, curves, standings
 from gadfly.bench.standings_figure import draw_discovery
 from gadfly.bench.standings_text import sentences, tables_of
 from gadfly.bench.tables import as_markdown
@@ -29,7 +27,7 @@ METHODS = read_methods()
 
 def test_every_shipped_method_makes_a_configuration(tmp_path: Path) -> None:
     assert {"uniform", "zero-shot", "difference", "rl", "rl-sft"} <= set(METHODS)
-    assert [name for name, method in METHODS.items() if method.ours] == ["bounty", "rl", "rl-sft"]
+    assert [name for name, method in METHODS.items() if method.ours] == ["bounty", "rl-alone", "rl", "rl-sft"]
     for method in chosen(METHODS, []):
         config = config_of(method, bundled("a"), tmp_path / "images", tmp_path / method.name, 3, 1000)
         assert config.limits.max_target_calls == 1000 and config.cache.max_bytes == 0 and config.seed == 3
@@ -74,6 +72,7 @@ def cell(method: str, organism: str, seed: int, n_failing: int, **more: Any) -> 
         "seed": seed,
         "calls": 1000,
         "wrong": 4,
+        "modes": 2,
         "failing": names,
         "found_at_call": {name: 100 * (n + 1) for n, name in enumerate(names)},
         "area": 1.0,
@@ -81,7 +80,7 @@ def cell(method: str, organism: str, seed: int, n_failing: int, **more: Any) -> 
         "excess_fdr": None,
         "valid_rate": [0.8, 0.7, 0.9],
         "wrong_skills": {"x.0": 4},
-        "wrong_combinations": {"x.0": 2, "x.1": 2},
+        "wrong_combinations": dict.fromkeys(names, 2),
         "valid_combinations": {"x.0": 2},
         "diversity": {"wrong": diverse, "valid": diverse},
         **more,
@@ -90,7 +89,7 @@ def cell(method: str, organism: str, seed: int, n_failing: int, **more: Any) -> 
 
 CELLS = [
     *(cell("zero-shot", "a", seed, 4) for seed in range(3)),
-    *(cell("uniform", "a", seed, 2) for seed in range(3)),
+    *(cell("uniform", "a", seed, 2, wrong=12, wrong_combinations={"x.0": 12, "x.1": 3}) for seed in range(3)),
     *(
         cell("rl", "a", seed, 6 + seed, fdr=[0.5, 0.4, 0.6], planted_recall=[min(1.0, 0.5 + seed), 0.0, 1.0])
         for seed in range(3)
@@ -100,31 +99,38 @@ CELLS = [
 
 
 def test_standings_by_hand() -> None:
-    made = standings(CELLS, METHODS, np.random.default_rng(0))
+    made = standings(CELLS, METHODS)
     rows = {row.method: row for row in made.rows}
     # Organism a: (6 + 7 + 8) / 3 = 7; b: 9; the mean of organisms, not of cells, is 8.
     assert rows["rl"].figures["failing"].value == 8 and rows["rl"].n_cells == 4
     assert rows["rl"].figures["failing"].low is None  # one seed on b
-    assert rows["uniform"].figures["failing"] == Estimate(2, 2, 2)
+    assert rows["uniform"].figures["failing"].value == 2
+    assert rows["uniform"].figures["failing"].reason == "the same with every seed: no interval"
     assert rows["uniform"].figures["excess_fdr"].value is None
     # FDR: a 0.5, b 0.25.
     assert rows["rl"].figures["fdr"].value == pytest.approx(0.375)
-    # Of its failing ones all were WRONG on five images, and two combinations of one skill each at all.
-    assert [rows["zero-shot"].figures[key].value for key in RAW] == [1000, 4, 1, 2, 4]
+    # All of its failing ones were WRONG on five images, and of one skill each.
+    assert [rows["zero-shot"].figures[key].value for key in RAW] == [1000, 4, 1, 4, 4]
     # All four WRONG probes have the skill.
     assert rows["zero-shot"].figures["wrong_skills_at_wrong"].value == pytest.approx(1)
-    assert [(one.organism, one.failing.value, one.all_recalled) for one in made.on_organisms if one.method == "rl"] == [
+    of_rl = [one for one in made.on_organisms if one.method == "rl"]
+    assert [(one.organism, one.figures["failing"].value, one.all_recalled) for one in of_rl] == [
         ("a", 7, 2),
         ("b", 9, 0),
     ]
     assert (made.best_other, made.n_calls, made.n_wrong) == ("zero-shot", 900, 4)
-    # Paired on organism a alone: 7 / 4.
-    assert made.against_best["rl"].ratio.value == pytest.approx(1.75) and made.against_best["rl"].wins == 3
+    # Paired on organism a alone: 7 / 4, with 6, 7 and 8 to 4: standard error 1 / sqrt(3) / 4, t of 2 degrees 4.303.
+    (rl,) = made.against
+    assert (rl.method, rl.other, rl.overall.wins) == ("rl", "zero-shot", 3) and rl.overall == rl.on["a"]
+    assert rl.overall.ratio.value == pytest.approx(1.75)
+    assert rl.overall.ratio.high == pytest.approx(1.75 + 4.303 / 3**0.5 / 4, abs=0.001)
+    # Of its two failing combinations one was WRONG in ten distinct probes, none in twenty.
+    assert [rows["uniform"].figures[key].value for key in OFTEN] == [2, 1, 0]
     text = as_markdown(tables_of(made, METHODS), sentences(made, METHODS))
     assert (
         "| RL (ours) | 4 | 8.0 |" in text
-        and "| a | zero-shot | 3 | 4.0 (4.0 to 4.0) | – | 0 of 3 |" in text
-        and "RL (ours) against zero-shot: 1.75 times (1.50 to 2.00)" in text
+        and "| a | zero-shot | 3 | 4.0 | – | 2.0 | – | 0 of 3 |" in text
+        and "| RL (ours) | zero-shot | 1.75 (1.13 to 2.37) | 1.75 (1.13 to 2.37) | 3 of 3 pairs |" in text
     )
     assert "description-difference: the bundled models describe no images" in text
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gadfly.analysis.rates import Rate
 from gadfly.analysis.statistics import Estimate
 from gadfly.bench.ablations import DEFAULT, Ablation
@@ -62,7 +60,7 @@ class AblationTable:
     stages: tuple[VerifierStage, ...]
 
 
-def ablation_table(cells: Sequence[Cell], rows: Mapping[str, Ablation], rng: np.random.Generator) -> AblationTable:
+def ablation_table(cells: Sequence[Cell], rows: Mapping[str, Ablation]) -> AblationTable:
     """The table of some cells; rows without any are left out."""
     n_calls = min((cell["after"]["calls"] for cell in cells), default=0)
     n_wrong = min((cell["after"]["wrong"] for cell in cells), default=0)
@@ -85,8 +83,8 @@ def ablation_table(cells: Sequence[Cell], rows: Mapping[str, Ablation], rng: np.
                 len(of),
                 mean_rate([cell["after"]["fdr_n"] for cell in of]),
                 mean_rate([cell["after"]["valid_n"] for cell in of]),
-                means(of, figures, rng),
-                paired(_fdr_by_pair(of), usual, rng) if usual and name != DEFAULT else None,
+                means(of, figures),
+                paired(_fdr_by_pair(of), usual) if usual and name != DEFAULT else None,
             )
         )
     stages = [

@@ -39,6 +39,11 @@ class Method:
     unavailable: str | None
     settings: Mapping[str, Any] = field(hash=False)
 
+    @property
+    def trained(self) -> bool:
+        """Whether any of the calls goes to a training."""
+        return self.plan != "sweep"
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:

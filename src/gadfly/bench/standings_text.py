@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.statistics import Estimate
 from gadfly.bench.methods import Method
-from gadfly.bench.paired import Paired
-from gadfly.bench.standings import DISTINCT, DIVERSITY, FOUND, RAW, Standings
+from gadfly.bench.standings import DISTINCT, DIVERSITY, FOUND, OFTEN, ON_ORGANISM, RAW, Standings
 from gadfly.bench.tables import Table
 
 NAMES: Mapping[str, str] = {
     "failing": "failing combinations",
+    "failing_10": "WRONG 10 times",
+    "failing_20": "WRONG 20 times",
     "area": "area under curve",
     "fdr": "FDR",
     "excess_fdr": "excess FDR",
@@ -28,7 +29,9 @@ NAMES: Mapping[str, str] = {
     "raw_combinations": "WRONG combinations",
     "five_images": "on five images",
     "planted_recall": "planted recall",
+    "modes": "modes",
     "mode_precision": "mode precision",
+    "texts": "questions",
     "self_bleu": "SelfBLEU",
     "mean_cosine": "mean cosine",
     "nearest_cosine": "nearest cosine",
@@ -36,16 +39,18 @@ NAMES: Mapping[str, str] = {
 }
 TITLES = {
     "what each method found (means)": FOUND,
+    "failing combinations, by how often they were WRONG (means)": OFTEN,
     "how many kinds, rarefied (means)": DISTINCT,
     "the same counted as they are (means)": RAW,
     "how different its WRONG questions are (means)": DIVERSITY,
 }
 BY_ORGANISM = "organism by organism"
+AGAINST = "ours against others: how many times as many failing combinations"
 
 _RATES = ("fdr", "excess_fdr", "valid_rate", "planted_recall", "mode_precision")
 _FORMATS: Mapping[str, Callable[[float | None], str]] = {
     **dict.fromkeys(("self_bleu", "mean_cosine", "nearest_cosine"), "{:.2f}".format),
-    **dict.fromkeys(("calls", "wrong"), "{:.0f}".format),
+    **dict.fromkeys(("calls", "wrong", "texts"), "{:.0f}".format),
 }
 
 
@@ -55,15 +60,31 @@ def tables_of(made: Standings, methods: Mapping[str, Method]) -> list[Table]:
     for title, keys in TITLES.items():
         figures = ("cells", *(NAMES[key] for key in keys))
         tables.append(Table(title, ("method", *figures), _rows(made, methods, keys), figures))
-    figures = ("cells", NAMES["failing"], NAMES["planted_recall"], "all spots recalled")
+    figures = ("cells", *(NAMES[key] for key in ON_ORGANISM), "all spots recalled")
     rows = [
         (
-            *(one.organism, one.title, str(one.n_cells), figure_text("failing", one.failing)),
-            *(figure_text("planted_recall", one.planted_recall), f"{one.all_recalled} of {one.n_cells}"),
+            *(one.organism, one.title, str(one.n_cells)),
+            *(figure_text(key, one.figures[key]) for key in ON_ORGANISM),
+            f"{one.all_recalled} of {one.n_cells}",
         )
         for one in sorted(made.on_organisms, key=lambda one: one.organism)
     ]
-    return [*tables, Table(BY_ORGANISM, ("organism", "method", *figures), rows, figures)]
+    tables.append(Table(BY_ORGANISM, ("organism", "method", *figures), rows, figures))
+    return [*tables, _against(made, methods)] if made.against else tables
+
+
+def _against(made: Standings, methods: Mapping[str, Method]) -> Table:
+    organisms = sorted({organism for one in made.against for organism in one.on})
+    figures = ("all", *organisms, "more in")
+    rows = [
+        (
+            *(methods[one.method].title, methods[one.other].title, ratio_text(one.overall.ratio)),
+            *(ratio_text(one.on[organism].ratio) if organism in one.on else "–" for organism in organisms),
+            f"{one.overall.wins} of {one.overall.n_pairs} pairs",
+        )
+        for one in made.against
+    ]
+    return Table(AGAINST, ("method", "against", *figures), rows, figures)
 
 
 def _rows(made: Standings, methods: Mapping[str, Method], keys: Sequence[str]) -> list[tuple[str, ...]]:
@@ -83,24 +104,18 @@ def figure_text(key: str, made: Estimate) -> str:
 
 
 def sentences(made: Standings, methods: Mapping[str, Method]) -> list[str]:
-    """What the tables are rarefied to, ours against the best of the others, and what could not be had."""
+    """What the tables rest on, and what could not be had."""
     said = [
         f"Kinds are rarefied to {made.n_calls} calls, or to {made.n_wrong} WRONG probes, which every cell has. "
-        "Intervals are over seeds within each organism, and need three."
+        "Intervals are over seeds within each organism, and need three that differ.",
+        "How many times as many is the mean over organisms of what it is on each.",
     ]
-    for name, one in made.against_best.items():
-        assert made.best_other is not None
-        against = f"{methods[name].title} against {methods[made.best_other].title}"
-        said.append(f"Failing combinations, {against}: {paired_text(one)}.")
-    said += [f"{one.title}: {one.unavailable}." for one in methods.values() if one.unavailable is not None]
-    return said
+    return said + [f"{one.title}: {one.unavailable}." for one in methods.values() if one.unavailable is not None]
 
 
-def paired_text(made: Paired) -> str:
-    """A comparison in a line: the ratio with its interval, and in how many pairs there is more."""
-    ratio = made.ratio
-    if ratio.value is None:
-        return f"no ratio ({ratio.reason})"
-    known = ratio.low is not None and ratio.high is not None
-    interval = f"{ratio.low:.2f} to {ratio.high:.2f}" if known else ratio.reason
-    return f"{ratio.value:.2f} times ({interval}); more in {made.wins} of {made.n_pairs} pairs"
+def ratio_text(made: Estimate) -> str:
+    """A ratio with its interval, where it has one; a dash where there is none."""
+    if made.value is None:
+        return "–"
+    known = made.low is not None and made.high is not None
+    return f"{made.value:.2f}" + (f" ({made.low:.2f} to {made.high:.2f})" if known else "")

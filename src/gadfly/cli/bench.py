@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gadfly.analysis.bootstrap import bootstrap_rng
 from gadfly.cli.output import Bar, complain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson
 from gadfly.plain_data import as_plain
@@ -75,7 +74,7 @@ def discovery(
     with progress("cells") as bar:
         found = filled(comparison, *_telling(bar), until_s, workers)
     cells = found.cells
-    made = standings(cells, methods, bootstrap_rng())
+    made = standings(cells, methods)
     ours = {one.title for one in methods.values() if one.ours}
     figure = draw_discovery(curves(cells, methods), ours, out / "discovery.png")
     _tell(
@@ -207,7 +206,7 @@ def ablations(
         varied = Ablations(out, wanted, organism or ["a"], range(seeds), calls, n)
     with progress("cells") as bar:
         found = filled(varied, *_telling(bar), until_s, workers)
-    made = ablation_table(found.cells, rows, bootstrap_rng())
+    made = ablation_table(found.cells, rows)
     figure = draw_ablations(made, out / "ablations.png")
     _tell(
         out,
