@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gadfly.errors import GadflyError
+
 
 @dataclass(frozen=True)
 class Times:
@@ -44,6 +46,17 @@ def options(doc: str | None, rounds: int = 5) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, measures little")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser
+
+
+def checkpoint(name: str) -> str:
+    """For an argument that names a bundled checkpoint, or a folder with one."""
+    from gadfly.bench.making import checkpoint_folder  # takes torch, which a measurement of starting must not
+
+    try:
+        checkpoint_folder(name)
+    except GadflyError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from fault
+    return name
 
 
 def timed(work: Callable[[], object], into: Times) -> None:
@@ -124,5 +137,12 @@ def told(name: str, figures: Mapping[str, Any], wanted: Mapping[str, bool], chos
             print(f"{'reached' if reached else 'MISSED'}: {what}")
     if chosen.json is not None:
         machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 2)}
-        said = {"benchmark": name, "quick": chosen.quick, "machine": machine, "figures": figures, "wanted": wanted}
+        said = {
+            "benchmark": name,
+            "quick": chosen.quick,
+            "rounds": chosen.rounds,
+            "machine": machine,
+            "figures": figures,
+            "wanted": wanted,
+        }
         chosen.json.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """What novelty costs a question: in a long run and in a short one, without a window, and beside NLTK's SelfBLEU.
 
-    python benchmarks/novelty_cost.py [--probes 1000000] [--window 2000] [--only window,unwindowed,nltk]
+    python benchmarks/novelty_cost.py [--probes 1000000] [--window 2000] [--only window unwindowed nltk]
 
 A question is scored and remembered in a batch of 128, sixteen groups of eight, as in a training step; the embedding
 model is left out: vectors are drawn at random. The run of a million is lived through, batch after batch; the short and
@@ -33,6 +33,7 @@ from gadfly.rewards.semantic import SemanticHistory
 from gadfly.testbed.scenes import COLOURS, SHAPES, SIZES
 from gadfly.testbed.skills import SKILLS
 
+PARTS = ("window", "unwindowed", "nltk")
 BATCH, GROUP, DIMENSIONS, SHORT = 128, 8, 384, 1000
 GROUPS = [i // GROUP for i in range(BATCH)]
 MOST_TIMES_DEARER, LEAST_TIMES_NLTK, MOST_GROWTH_MB = 1.5, 1000.0, 30.0
@@ -230,11 +231,11 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=1_000_000)
     parser.add_argument("--window", type=int, default=RewardConfig().window)
     parser.add_argument("--history", type=int, default=100_000, help="references of NLTK, and the longest unwindowed")
-    parser.add_argument("--only", default="window,unwindowed,nltk", help="some of these parts")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some of these parts")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.probes, chosen.history, chosen.rounds = 20_000, 2_000, 2
-    parts = set(chosen.only.split(","))
+    parts = set(chosen.only)
     figures: Figures = {}
     wanted: Wanted = {}
     if "window" in parts:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from main_job import interval, summary
+from measuring import checkpoint
 
 from gadfly import run_folder, runs
 from gadfly.analysis.comparison import contrast, depth_mix, standardised_rate
@@ -57,7 +58,7 @@ N_BEFORE, N_AFTER = 1024, 5000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/organisms"))
-    parser.add_argument("--targets", nargs="+", default=["a", "b", "c", TWIN])
+    parser.add_argument("--targets", type=checkpoint, nargs="+", default=["a", "b", "c", TWIN])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--verifier", default="oracle", help="`oracle`, or a bundled name or a folder of a verifier")

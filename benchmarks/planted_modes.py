@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import checkpoint
 
 from gadfly import run_folder, runs
 from gadfly.analysis.conditions import Measures, conditions, measure_all
@@ -53,7 +54,7 @@ N_IMAGES = 2500
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/planted_modes"))
-    parser.add_argument("--targets", nargs="+", default=["a", "b", "c"])
+    parser.add_argument("--targets", type=checkpoint, nargs="+", default=["a", "b", "c"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 2000, 5000, 10_000])
     parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.1], help="shares of skill labels wrong")

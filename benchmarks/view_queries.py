@@ -1,6 +1,6 @@
 """What a large run's store and viewer take: writing it, every kind of query, every page.
 
-    python benchmarks/view_queries.py [--only write,queries,pages] [--probes 1000000] [--out FOLDER] [--repeats 30]
+    python benchmarks/view_queries.py [--only write queries pages] [--probes 1000000] [--out FOLDER] [--repeats 30]
 
 The run is made up and stored once, in steps, as a real run's are: each step is a transaction for its probes with all
 their rows, one for its metrics and one for usage, in the write-ahead log with the same fsync (at each checkpoint). The
@@ -223,12 +223,12 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=1_000_000)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=30, help="how often each query and page is asked for")
-    parser.add_argument("--only", default=",".join(PARTS), help="some of write, queries, pages")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some of these parts")
     parser.add_argument("--out", type=Path, help="where the run is kept for the next time; nowhere if left out")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.probes, chosen.repeats = 20_000, 5
-    parts = chosen.only.split(",")
+    parts = chosen.only
     figures: dict[str, object] = {"probes": chosen.probes}
     wanted: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as temporary:

@@ -83,6 +83,9 @@ def test_cells_are_made_once_and_of_the_same_thing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="made with another pause_s"):
         filled(counting(tmp_path, "x", pause_s=1.0))
     assert not filled(counting(tmp_path / "late", "x"), until_s=time.monotonic()).cells
+    path.write_text('{"made_by": ')
+    with pytest.raises(StoreError, match=r"a-x-0\.json is no cell .*; delete it"):
+        filled(counting(tmp_path, "x"))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 
 from cli_calls import Cli
 from gadfly.bench.methods import chosen, read_methods
-from gadfly.bench.search import config_of, images_of, search
+from gadfly.bench.search import check, config_of, images_of, search
 from gadfly.bench.standings import OFTEN, RAW, curves, standings
 from gadfly.bench.standings_figure import draw_discovery
 from gadfly.bench.standings_text import sentences, tables_of
@@ -54,6 +54,7 @@ def test_what_cannot_be_chosen_is_said() -> None:
         ("[methods.x]\nplan = 'sweep'", "has no title"),
         ("[methods.x]\ntitle = 'x'\nplan = 'guess'", "must be one of"),
         ("[settings]", "unknown table 'settings'"),
+        ("methods = 3", "methods must be a table"),
         ("[methods", "cannot be read"),
     ],
 )
@@ -61,6 +62,13 @@ def test_a_settings_file_that_cannot_be_used_is_refused(text: str, said: str, tm
     (tmp_path / "s.toml").write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_methods(tmp_path / "s.toml")
+
+
+def test_a_setting_that_no_run_has_is_refused_before_any_cell() -> None:
+    check(METHODS[name] for name in ("uniform", "rl"))
+    odd = replace(METHODS["rl"], settings={**METHODS["rl"].settings, "reward.nonsense": 1})
+    with pytest.raises(ConfigError, match=r"rl: unknown setting 'reward\.nonsense'"):
+        check([odd])
 
 
 def cell(method: str, organism: str, seed: int, n_failing: int, **more: Any) -> dict[str, Any]:
@@ -202,5 +210,5 @@ def test_the_command_makes_a_cell_once_and_says_what_it_found(
     only_tables = cli(*arguments, "--method", "sft", "--minutes", "0")
     assert only_tables.status == 0 and "1 of 2 cells were not begun in time" in only_tables.out
     assert "| zero-shot | 1 |" in (tmp_path / "table.md").read_text() and list(path.parent.iterdir()) == [path]
-    other = cli("bench", "discovery", "--out", tmp_path, "--method", "zero-shot", "--organism", "a", "--calls", "200")
+    other = cli(*arguments, "--calls", "200")  # what is said goes before what a quick look takes
     assert other.status == 2 and "was made with another budget (192, now 200)" in other.err

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cli_calls import Cli
 from gadfly.bench.methods import Method, read_methods
 from gadfly.bench.search import config_of
 from gadfly.bench.tuning import read_trials, tuning
@@ -48,6 +49,11 @@ def test_trials_that_favour_a_method_are_refused(text: str | None, said: str, tm
     (tmp_path / "t.toml").write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_trials(METHODS, tmp_path / "t.toml")
+
+
+def test_a_method_without_settings_has_nothing_to_try(cli: Cli, tmp_path: Path) -> None:
+    said = cli("bench", "tune", "--method", "uniform", "--out", tmp_path / "out")
+    assert said.status == 2 and "uniform: nothing of it can be set" in said.err and not (tmp_path / "out").exists()
 
 
 def cell(name: str, seed: int, n_failing: int, area: float) -> dict[str, Any]:

@@ -253,7 +253,10 @@ def known(path: Path, what: Mapping[str, Any]) -> dict[str, Any] | None:
     with other settings, or of something else."""
     if not path.is_file():
         return None
-    cell: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        cell: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise StoreError(f"{path} is no cell ({fault}); delete it to have it made again") from fault
     for key, value in what.items():
         if cell.get(key) != value:
             raise StoreError(

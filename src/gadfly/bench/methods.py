@@ -79,10 +79,15 @@ def read_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the settings of all, what there is of a kind by name) of a benchmark's settings file. Raises ConfigError."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+    except OSError as fault:
+        raise ConfigError(f"the benchmark's settings {path} cannot be read: {fault.strerror}") from fault
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise ConfigError(f"the benchmark's settings {path} cannot be read: {fault}") from fault
     if unknown := sorted(set(data) - {"common", kind}):
         raise ConfigError(f"{path}: unknown table {unknown[0]!r}; there are common and {kind}")
+    for name in ("common", kind):
+        if not isinstance(data.get(name, {}), dict):
+            raise ConfigError(f"{path}: {name} must be a table")
     return data.get("common", {}), data.get(kind, {})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,15 @@ def config_of(method: Method, target: Path, images: Path, out: Path, seed: int, 
             "train.steps": steps,
         },
     )
+
+
+def check(methods: Iterable[Method]) -> None:
+    """Raises ConfigError for a setting that no run has, before hours are spent on others."""
+    for method in methods:
+        try:
+            config_of(method, Path("target"), Path("images"), Path("out"), seed=0, calls=1000)
+        except ConfigError as fault:
+            raise ConfigError(f"{method.name}: {fault}") from fault
 
 
 def search(

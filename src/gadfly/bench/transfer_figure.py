@@ -16,9 +16,9 @@ from gadfly.report.lettering import FONT, clean
 from gadfly.report.style import INK, MUTED, SMALL_PT, new_figure, save
 
 _COLOURS = "YlOrBr"  # light to dark whatever becomes of the colours
-_DARK = 0.55  # from here on letters are white
+_DARK = 0.18  # below this luminance white letters have more contrast than black ones (WCAG 2's formula)
 _CELL_IN = (1.3, 0.55)
-_TITLE = "FDR of each questioner's questions on each target"
+_TITLE = "FDR of each questioner's questions on each target; framed is the one that it was trained against"
 
 
 def draw_heatmap(made: Matrix, path: Path) -> Path:
@@ -55,9 +55,16 @@ def draw_heatmap(made: Matrix, path: Path) -> Path:
 def _draw_field(axes: Axes, x: int, y: int, rate: Rate, share: float) -> None:
     """`share` is the rate's share of the highest one."""
     assert rate.value is not None
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colormaps[_COLOURS](0.05 + 0.8 * share), linewidth=0))
+    colour = colormaps[_COLOURS](0.05 + 0.8 * share)
+    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, linewidth=0))
     said: dict[str, Any] = {"ha": "center", "va": "center", "fontfamily": FONT}
-    said["color"] = "white" if share > _DARK else INK
+    said["color"] = "white" if _luminance(*colour[:3]) < _DARK else INK
     axes.text(x + 0.5, y + 0.4, f"{rate.value:.1%}", fontsize=9.5, **said)
     if rate.low is not None and rate.high is not None:
         axes.text(x + 0.5, y + 0.74, f"{100 * rate.low:.1f} to {100 * rate.high:.1f}, n {rate.n}", fontsize=6.5, **said)
+
+
+def _luminance(*srgb: float) -> float:
+    """From 0 (black) to 1 (white), of a colour's red, green and blue (WCAG 2, relative luminance)."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in srgb)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

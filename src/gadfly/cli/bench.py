@@ -11,6 +11,7 @@ import typer
 
 from gadfly.cli.output import Bar, complain, print_json, progress, say, table
 from gadfly.cli.parameters import AsJson
+from gadfly.errors import ConfigError
 from gadfly.plain_data import as_plain
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ Organisms = Annotated[
     list[str] | None,
     typer.Option("--organism", help="Which targets: bundled names, or folders with a key beside. Repeatable."),
 ]
-Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")]
 Workers = Annotated[
     int, typer.Option(min=1, help="Cells at a time, each in a process of its own with one thread and about 2 GB.")
 ]
@@ -44,13 +44,20 @@ def discovery(
     out: Annotated[Path, typer.Option(help="Folder for cells, tables and figure.")] = Path("runs/discovery"),
     method: Annotated[list[str] | None, typer.Option(help="Which methods; all if left out. Repeatable.")] = None,
     organism: Organisms = None,
-    seeds: Seeds = 5,
-    calls: Annotated[int, typer.Option(min=64, help="Calls of the target in each cell.")] = 5000,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds, from 0 on.", show_default="5; quick 1")
+    ] = None,
+    calls: Annotated[
+        int | None, typer.Option(min=64, help="Calls of the target in each cell.", show_default="5000; quick 320")
+    ] = None,
     settings: SettingsFile = None,
     workers: Workers = 1,
     minutes: Minutes = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A first look in ten minutes: organism a, one seed, few calls.")
+        bool,
+        typer.Option(
+            "--quick", help="A first look in ten minutes: organism a, one seed, few calls, unless they are said."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -59,18 +66,22 @@ def discovery(
     the command goes on where it was broken off."""
     from gadfly.bench import standings_text as text
     from gadfly.bench.comparing import Comparison
+    from gadfly.bench.fresh import N_UNIFORM
     from gadfly.bench.grid import filled
     from gadfly.bench.methods import SETTINGS, chosen, read_methods
+    from gadfly.bench.search import check
     from gadfly.bench.standings import curves, standings
     from gadfly.bench.standings_figure import draw_discovery
 
     until_s = _until(minutes, quick)
     methods = read_methods(settings or SETTINGS)
     wanted = chosen(methods, method or [])
+    check(wanted)
     if quick:
-        comparison = Comparison(out, wanted, organism or ["a"], [0], QUICK_CALLS, QUICK_UNIFORM)
+        size = (organism or ["a"], range(seeds or 1), calls or QUICK_CALLS, QUICK_UNIFORM)
     else:
-        comparison = Comparison(out, wanted, organism or ["a", "b", "c"], range(seeds), calls)
+        size = (organism or ["a", "b", "c"], range(seeds or 5), calls or 5000, N_UNIFORM)
+    comparison = Comparison(out, wanted, *size)
     with progress("cells") as bar:
         found = filled(comparison, *_telling(bar), until_s, workers)
     cells = found.cells
@@ -91,7 +102,7 @@ def discovery(
 def tune(
     out: Annotated[Path, typer.Option(help="Folder for cells, table and tuning.json.")] = Path("runs/tuning"),
     method: Annotated[list[str] | None, typer.Option(help="Which methods; all if left out. Repeatable.")] = None,
-    seeds: Seeds = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
     calls: Annotated[int, typer.Option(min=64, help="Calls of the target in each cell.")] = 5000,
     workers: Workers = 1,
     minutes: Minutes = None,
@@ -104,11 +115,15 @@ def tune(
     from gadfly.bench.comparing import Comparison
     from gadfly.bench.grid import filled, keep
     from gadfly.bench.methods import chosen, read_methods
+    from gadfly.bench.search import check
     from gadfly.bench.tuning import ORGANISM, read_trials, tuning
 
     methods = read_methods(tuned=None)
     wanted = [one.name for one in chosen(methods, method or [])]
     trials = {name: some for name, some in read_trials(methods).items() if name in wanted}
+    if not trials:
+        raise ConfigError(f"{', '.join(wanted)}: nothing of it can be set, so there is nothing to try")
+    check(trial.method for some in trials.values() for trial in some)
     tried = Comparison(out, [one.method for some in trials.values() for one in some], [ORGANISM], range(seeds), calls)
     with progress("cells") as bar:
         found = filled(tried, *_telling(bar), _until(minutes), workers)
@@ -130,12 +145,20 @@ def transfer(
         list[str] | None,
         typer.Option(help="Bundled names or folders; all bundled questioners if left out. Repeatable."),
     ] = None,
-    seeds: Seeds = 1,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of 128 questions.")] = 120,
-    n: Annotated[int, typer.Option("--n", min=1, help="Questions that each questioner asks of all targets.")] = 2000,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps of 128 questions.", show_default="120; quick 8")
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "--n", min=1, help="Questions that each questioner asks of all targets.", show_default="2000; quick 256"
+        ),
+    ] = None,
     minutes: Minutes = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A first look in ten minutes: one seed, few steps, few questions.")
+        bool,
+        typer.Option("--quick", help="A first look in ten minutes: few steps, few questions, unless they are said."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -150,10 +173,8 @@ def transfer(
 
     until_s = _until(minutes, quick)
     targets, questioners = map(checkpoint_folders, (target or TARGETS, questioner or QUESTIONERS))
-    if quick:
-        grid = Transfer(out, targets, questioners, [0], QUICK_STEPS, QUICK_ASKED)
-    else:
-        grid = Transfer(out, targets, questioners, range(seeds), steps, n)
+    usual_steps, usual_n = (QUICK_STEPS, QUICK_ASKED) if quick else (120, 2000)
+    grid = Transfer(out, targets, questioners, range(seeds), steps or usual_steps, n or usual_n)
     with progress("questioners") as bar:
         cells, modes = run_transfer(grid, *_telling(bar), until_s)
     made, found = matrix(cells), reached(modes)
@@ -176,14 +197,28 @@ def ablations(
         typer.Option(help="Rows or factors by name, beside the default; all if left out. Repeatable."),
     ] = None,
     organism: Organisms = None,
-    seeds: Seeds = 3,
-    calls: Annotated[int, typer.Option(min=256, help="Calls of the target that each training takes.")] = 15000,
-    n: Annotated[int, typer.Option("--n", min=1, help="Questions on held-out images before and after.")] = 1024,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds, from 0 on.", show_default="3; quick 1")
+    ] = None,
+    calls: Annotated[
+        int | None,
+        typer.Option(min=256, help="Calls of the target that each training takes.", show_default="15000; quick 320"),
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "--n", min=1, help="Questions on held-out images before and after.", show_default="1024; quick 256"
+        ),
+    ] = None,
     settings: SettingsFile = None,
     workers: Workers = 1,
     minutes: Minutes = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A first look in ten minutes: one seed, few calls, as many rows as fit.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="A first look in ten minutes: one seed, few calls, unless they are said; as many rows as fit.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -195,15 +230,19 @@ def ablations(
     from gadfly.bench.ablation_figure import draw_ablations
     from gadfly.bench.ablation_table import ablation_table
     from gadfly.bench.ablations import SETTINGS, chosen, read_ablations
+    from gadfly.bench.fresh import N_UNIFORM
     from gadfly.bench.grid import filled
+    from gadfly.bench.search import check
 
     until_s = _until(minutes, quick)
     rows = read_ablations(settings or SETTINGS)
     wanted = chosen(rows, only or [])
+    check(row.method for row in wanted)
     if quick:
-        varied = Ablations(out, wanted, organism or ["a"], [0], QUICK_CALLS, QUICK_ASKED, QUICK_UNIFORM)
+        size = (range(seeds or 1), calls or QUICK_CALLS, n or QUICK_ASKED, QUICK_UNIFORM)
     else:
-        varied = Ablations(out, wanted, organism or ["a"], range(seeds), calls, n)
+        size = (range(seeds or 3), calls or 15_000, n or 1024, N_UNIFORM)
+    varied = Ablations(out, wanted, organism or ["a"], *size)
     with progress("cells") as bar:
         found = filled(varied, *_telling(bar), until_s, workers)
     made = ablation_table(found.cells, rows)

@@ -1,7 +1,8 @@
 """The questioner's role: how it is asked for a question, and how its question is read. Knows nothing of training.
 
 Training builds its prompts with `questioner_prompt` and `questioner_chat` too, so that a sweep asks through the very
-text that was trained on.
+text that was trained on. Asked untrained this is the zero-shot questioner of the paper (arXiv 2604.04733); the words of
+its prompt could not be read, so ours are our own (`prompts/`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The uniform sampler as a questioner: a baseline that asks valid questions about testbed images and learns nothing."""
+"""The uniform sampler as a questioner: a baseline that asks valid questions about testbed images and learns nothing.
+
+It has no source: it takes a language whose valid questions can be drawn, which nobody has for images of their own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Fine-tunes the questioner on (image, question) pairs through trl. Knows nothing of where the pairs come from."""
+"""Fine-tunes the questioner on (image, question) pairs through trl. Knows nothing of where the pairs come from.
+
+The paper (arXiv 2604.04733) fine-tunes a questioner before it trains it, and compares the two. What its pairs are could
+not be read, so where they come from is our choice: the questioner's own questions that were answered wrongly, thinned
+by combination of skills (`sft_pairs.py`).
+"""
 
 from __future__ import annotations
 
