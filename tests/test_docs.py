@@ -40,10 +40,21 @@ def test_files_that_are_named_are_there(document: Path) -> None:
     """A path with a folder in it, from the root, the package, the tests or the document's own folder; each link."""
     text = document.read_text(encoding="utf-8")
     named = [match for code in code_of(document) for match in re.findall(r"[\w.-]+(?:/[\w.*-]+)+\.\w+", code)]
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
+    links = [
+        link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith(("http", "#"))
+    ]
     for path in [*links, *(one for one in named if not one.startswith(MADE))]:
         places = (ROOT, PACKAGE, ROOT / "tests", document.parent)
         assert any(list(place.glob(path)) for place in places), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_sections_that_are_linked_to_are_there(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for path, _, section in (link.partition("#") for link in re.findall(r"\]\(([^)]*#[^)]+)\)", text)):
+        if not path.startswith("http"):
+            headings = re.findall(r"^#+ (.+)$", (document.parent / path).read_text("utf-8") if path else text, re.M)
+            assert section in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}, section
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

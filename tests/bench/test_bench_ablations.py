@@ -39,7 +39,8 @@ def test_every_row_changes_its_factor_alone(tmp_path: Path) -> None:
     for name in set(ROWS) - {DEFAULT}:
         made = config(name)
         assert made["train"]["group_size"] * made["train"]["images_per_step"] == 128
-        changed = {section for section, value in made.items() if value != usual[section]}
+        beside = config("topics") if name == "topics-no-astray" else usual  # a topic can be left where there is one
+        changed = {section for section, value in made.items() if value != beside[section]}
         assert len(changed) == 1, (name, changed)  # and it is changed at all
     zeroed = [row.method.settings for row in ROWS.values() if row.factor == "reward"]
     assert sorted(
