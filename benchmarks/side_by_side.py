@@ -1,6 +1,6 @@
 """Gadfly beside two scripts that do the same job on plain TRL: probes a second at the last steps of a training.
 
-    python benchmarks/side_by_side.py --steps 200 [--last 20] [--images-per-step 16] [--lived]
+    python benchmarks/side_by_side.py --steps 200 [--rounds 20] [--images-per-step 16] [--lived]
 
 The same models, images, batch shape, generation, learning rate, reward weights and seeds for all three. Gadfly trains
 for all steps but the last; its questioner and the questions that it has asked by then are where all three go on, each
@@ -48,20 +48,19 @@ def main() -> None:
         sys.argv.remove(OURS)
         ours(Job.read(__doc__))
         return
-    parser = options(__doc__)
+    parser = options(__doc__, rounds=20)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--last", type=int, default=20, help="medians are taken over so many steps")
     parser.add_argument("--simple-steps", type=int, default=5, help="how many of them the straightforward script makes")
     parser.add_argument("--images-per-step", type=int, default=16)
     parser.add_argument("--lived", action="store_true", help="each contender lives through all steps (hours)")
     chosen = parser.parse_args()
     if chosen.quick:
-        chosen.steps, chosen.last, chosen.simple_steps, chosen.images_per_step = 8, 3, 2, 4
+        chosen.steps, chosen.rounds, chosen.simple_steps, chosen.images_per_step = 8, 3, 2, 4
     with tempfile.TemporaryDirectory() as scratch:
         job = prepared(Path(scratch), chosen)
-        lengths = dict.fromkeys(("ours", "decent", "simple"), chosen.steps if chosen.lived else chosen.last + 1)
+        lengths = dict.fromkeys(("ours", "decent", "simple"), chosen.steps if chosen.lived else chosen.rounds + 1)
         if not chosen.lived:
-            lengths["simple"] = min(chosen.last, chosen.simple_steps) + 1
+            lengths["simple"] = min(chosen.rounds, chosen.simple_steps) + 1
         taken = taking_turns(job, lengths, Path(scratch))
     report(taken, chosen)
 
@@ -77,7 +76,7 @@ def prepared(scratch: Path, chosen: argparse.Namespace) -> Job:
         out=scratch / "first",
         past=[],
         past_skills=[],
-        steps=chosen.steps - chosen.last - 1,
+        steps=chosen.steps - chosen.rounds - 1,
         images_per_step=chosen.images_per_step,
         group_size=8,
         learning_rate=1.5e-4,
@@ -147,7 +146,7 @@ def _told(out: Any, name: str) -> dict[str, float]:
 
 def report(taken: dict[str, list[dict[str, float]]], chosen: argparse.Namespace) -> None:
     n = 8 * chosen.images_per_step
-    last = {name: steps[1:][-chosen.last :] for name, steps in taken.items()}
+    last = {name: steps[1:][-chosen.rounds :] for name, steps in taken.items()}
     figures: dict[str, Any] = {"steps": chosen.steps, "probes_per_step": n}
     for name, steps in last.items():
         s, cpu_s = (statistics.median(step[kind] for step in steps) for kind in ("s", "cpu_s"))

@@ -1,6 +1,6 @@
 """What a large run's store and viewer take: writing it, every kind of query, every page.
 
-    python benchmarks/view_queries.py [--only write queries pages] [--probes 1000000] [--out FOLDER] [--repeats 30]
+    python benchmarks/view_queries.py [--only write queries pages] [--probes 1000000] [--out FOLDER] [--rounds 30]
 
 The run is made up and stored once, in steps, as a real run's are: each step is a transaction for its probes with all
 their rows, one for its metrics and one for usage, in the write-ahead log with the same fsync (at each checkpoint). The
@@ -219,15 +219,14 @@ def pages(folder: Path, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = common_options(__doc__)
+    parser = common_options(__doc__, rounds=30)
     parser.add_argument("--probes", type=int, default=1_000_000)
     parser.add_argument("--images", type=int, default=5000)
-    parser.add_argument("--repeats", type=int, default=30, help="how often each query and page is asked for")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some of these parts")
     parser.add_argument("--out", type=Path, help="where the run is kept for the next time; nowhere if left out")
     chosen = parser.parse_args()
     if chosen.quick:
-        chosen.probes, chosen.repeats = 20_000, 5
+        chosen.probes, chosen.rounds = 20_000, 5
     parts = chosen.only
     figures: dict[str, object] = {"probes": chosen.probes}
     wanted: dict[str, bool] = {}
@@ -250,10 +249,10 @@ def main() -> None:
             slowest = min(rates["written_a_second"], rates["written_a_second_last_tenth"])
             wanted[f"at least {LEAST_WRITTEN:,.0f} probes a second written"] = slowest >= LEAST_WRITTEN
         if "queries" in parts:
-            figures["queries_p95_ms"] = taken = queries(folder, chosen.repeats)
+            figures["queries_p95_ms"] = taken = queries(folder, chosen.rounds)
             wanted[f"each query under {MOST_MS:.0f} ms"] = max(taken.values()) < MOST_MS
         if "pages" in parts:
-            figures["pages_p95_ms"] = pages(folder, chosen.repeats)
+            figures["pages_p95_ms"] = pages(folder, chosen.rounds)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     told("view_queries", figures, wanted, chosen)
 

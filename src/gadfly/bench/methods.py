@@ -77,18 +77,23 @@ def varied(method: Method, changes: Mapping[str, Any], name: str, title: str) ->
 
 def read_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the settings of all, what there is of a kind by name) of a benchmark's settings file. Raises ConfigError."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise ConfigError(f"the benchmark's settings {path} cannot be read: {fault.strerror}") from fault
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise ConfigError(f"the benchmark's settings {path} cannot be read: {fault}") from fault
+    data = read_toml(path, "the benchmark's settings")
     if unknown := sorted(set(data) - {"common", kind}):
         raise ConfigError(f"{path}: unknown table {unknown[0]!r}; there are common and {kind}")
     for name in ("common", kind):
         if not isinstance(data.get(name, {}), dict):
             raise ConfigError(f"{path}: {name} must be a table")
     return data.get("common", {}), data.get(kind, {})
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """What a TOML file says. Raises ConfigError for one that cannot be read, which names it as `what`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise ConfigError(f"{what} {path} cannot be read: {fault.strerror}") from fault
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise ConfigError(f"{what} {path} cannot be read: {fault}") from fault
 
 
 def _method(name: str, entry: Any, common: Mapping[str, Any]) -> Method:

@@ -21,6 +21,7 @@ Cell = Mapping[str, Any]
 """What `cell.measured` says of a search, with "method", "organism" and "seed"."""
 
 
+RATES = ("planted_recall", "mode_precision", "fdr", "excess_fdr", "valid_rate")
 FOUND = ("failing", "area", "planted_recall", "modes", "mode_precision", "fdr", "excess_fdr", "valid_rate")
 DISTINCT = (
     *("wrong_skills", "wrong_combinations", "valid_combinations"),
@@ -37,7 +38,7 @@ that were WRONG in at least so many distinct probes; diversity is that of WRONG 
 ON_ORGANISM = ("failing", "planted_recall", "modes", "mode_precision")
 """The figures that stand organism by organism too."""
 
-_SHARES = ("planted_recall", "mode_precision", "fdr", "excess_fdr", "valid_rate", "self_bleu")
+_SHARES = (*RATES, "self_bleu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def figures_of(cell: Cell, n_calls: int, n_wrong: int) -> dict[str, float | None
         "failing": float(len(cell["failing"])),
         **{f"failing_{least}": float(_often(cell, least)) for least in (10, 20)},
         "area": cell["area"],
-        **{kind: _rate(cell, kind) for kind in ("fdr", "excess_fdr", "valid_rate", "planted_recall", "mode_precision")},
+        **{kind: _rate(cell, kind) for kind in RATES},
         **{kind: at_calls(kind) for kind in ("wrong_skills", "wrong_combinations", "valid_combinations")},
         **{f"{kind}_at_wrong": at_wrong(kind) for kind in ("wrong_skills", "wrong_combinations")},
         **{kind: float(cell[kind]) for kind in ("calls", "wrong", "modes")},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from gadfly.analysis.figures import rate_text
 from gadfly.analysis.statistics import Estimate
 from gadfly.bench.methods import Method
-from gadfly.bench.standings import DISTINCT, DIVERSITY, FOUND, OFTEN, ON_ORGANISM, RAW, Standings
+from gadfly.bench.standings import DISTINCT, DIVERSITY, FOUND, OFTEN, ON_ORGANISM, RATES, RAW, Standings
 from gadfly.bench.tables import Table
 
 NAMES: Mapping[str, str] = {
@@ -47,9 +47,8 @@ TITLES = {
 BY_ORGANISM = "organism by organism"
 AGAINST = "ours against others: how many times as many failing combinations"
 
-_RATES = ("fdr", "excess_fdr", "valid_rate", "planted_recall", "mode_precision")
 _FORMATS: Mapping[str, Callable[[float | None], str]] = {
-    **dict.fromkeys(("self_bleu", "mean_cosine", "nearest_cosine"), "{:.2f}".format),
+    **dict.fromkeys(("self_bleu", "mean_cosine", "nearest_cosine", "ratio"), "{:.2f}".format),
     **dict.fromkeys(("calls", "wrong", "texts"), "{:.0f}".format),
 }
 
@@ -78,8 +77,8 @@ def _against(made: Standings, methods: Mapping[str, Method]) -> Table:
     figures = ("all", *organisms, "more in")
     rows = [
         (
-            *(methods[one.method].title, methods[one.other].title, ratio_text(one.overall.ratio)),
-            *(ratio_text(one.on[organism].ratio) if organism in one.on else "–" for organism in organisms),
+            *(methods[one.method].title, methods[one.other].title, figure_text("ratio", one.overall.ratio)),
+            *(figure_text("ratio", one.on[organism].ratio) if organism in one.on else "–" for organism in organisms),
             f"{one.overall.wins} of {one.overall.n_pairs} pairs",
         )
         for one in made.against
@@ -94,7 +93,7 @@ def _rows(made: Standings, methods: Mapping[str, Method], keys: Sequence[str]) -
 
 def figure_text(key: str, made: Estimate) -> str:
     """A figure with its interval, where it has one, as people read it; a dash where there is none."""
-    if key in _RATES:
+    if key in RATES:
         return rate_text(made)
     if made.value is None:
         return "–"
@@ -111,11 +110,3 @@ def sentences(made: Standings, methods: Mapping[str, Method]) -> list[str]:
         "How many times as many is the mean over organisms of what it is on each.",
     ]
     return said + [f"{one.title}: {one.unavailable}." for one in methods.values() if one.unavailable is not None]
-
-
-def ratio_text(made: Estimate) -> str:
-    """A ratio with its interval, where it has one; a dash where there is none."""
-    if made.value is None:
-        return "–"
-    known = made.low is not None and made.high is not None
-    return f"{made.value:.2f}" + (f" ({made.low:.2f} to {made.high:.2f})" if known else "")

@@ -6,14 +6,13 @@ What is chosen is kept with all that was tried in one JSON file. Put beside sett
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any, final
 
-from gadfly.bench.methods import Method, varied
+from gadfly.bench.methods import Method, read_toml, varied
 from gadfly.errors import ConfigError
 
 TRIALS = Path(__file__).parent / "trials.toml"
@@ -35,10 +34,7 @@ class Trial:
 def read_trials(methods: Mapping[str, Method], path: Path = TRIALS) -> dict[str, list[Trial]]:
     """The trials of each method that has settings. Raises ConfigError for a file that cannot be used: a method that is
     left out, or has more trials than another."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("trials", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise ConfigError(f"the trials {path} cannot be read: {fault}") from fault
+    tables = read_toml(path, "the trials").get("trials", {})
     wanted = {name for name, method in methods.items() if method.unavailable is None}
     if wanted ^ set(tables):
         raise ConfigError(f"{path}: the trials are not those of the methods: {', '.join(sorted(wanted ^ set(tables)))}")

@@ -29,6 +29,7 @@ Organisms = Annotated[
     list[str] | None,
     typer.Option("--organism", help="Which targets: bundled names, or folders with a key beside. Repeatable."),
 ]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")]
 Workers = Annotated[
     int, typer.Option(min=1, help="Cells at a time, each in a process of its own with one thread and about 2 GB.")
 ]
@@ -102,7 +103,7 @@ def discovery(
 def tune(
     out: Annotated[Path, typer.Option(help="Folder for cells, table and tuning.json.")] = Path("runs/tuning"),
     method: Annotated[list[str] | None, typer.Option(help="Which methods; all if left out. Repeatable.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
+    seeds: Seeds = 1,
     calls: Annotated[int, typer.Option(min=64, help="Calls of the target in each cell.")] = 5000,
     workers: Workers = 1,
     minutes: Minutes = None,
@@ -145,7 +146,7 @@ def transfer(
         list[str] | None,
         typer.Option(help="Bundled names or folders; all bundled questioners if left out. Repeatable."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
+    seeds: Seeds = 1,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of 128 questions.", show_default="120; quick 8")
     ] = None,
